@@ -1,0 +1,143 @@
+// Package people keeps who holds what: the people of one campaign with their
+// place in line, their hold and their bookings.
+//
+// A table is cut into shards by the person's key. A shard owns all rows of its
+// people (person, bookings, hold), in append-only pages without pointers, and
+// an open-addressed index from key to row of four bytes an entry. One lock a
+// shard covers all of it; whoever calls a method of Shard holds that lock.
+//
+// Keys are the output of a keyed hash, so their bytes are taken for the hash;
+// the table does not protect against keys that somebody chose.
+package people
+
+import (
+	"encoding/binary"
+	"sync"
+
+	"weir/core/event"
+)
+
+// Shards is the number of shards of a table.
+const Shards = 256
+
+// Table holds the people of one campaign. Its zero value is empty and ready.
+type Table struct {
+	shards [Shards]Shard
+}
+
+// Shard returns the shard that key belongs to.
+func (t *Table) Shard(key event.PersonKey) *Shard { return &t.shards[key[0]] }
+
+// At returns shard i of Shards.
+func (t *Table) At(i int) *Shard { return &t.shards[i] }
+
+// LockAll locks every shard, in order. With all of them held the table is
+// still.
+func (t *Table) LockAll() {
+	for i := range t.shards {
+		t.shards[i].Lock()
+	}
+}
+
+// UnlockAll undoes LockAll.
+func (t *Table) UnlockAll() {
+	for i := range t.shards {
+		t.shards[i].Unlock()
+	}
+}
+
+// Shard is one part of a table. Its fields and methods are used under its lock.
+type Shard struct {
+	sync.Mutex
+	Newest  event.Seq    // newest record that changed a row of this shard
+	Scratch event.Record // the record that the lock's holder is making, so that none is allocated
+
+	index    []uint32 // tag<<24 | Row, 0: free; len is a power of two, at most 3/4 are in use
+	people   pages[Person]
+	bookings pages[Booking]
+	holds    pages[Hold]
+	freeHold Row
+	live     int        // holds in use
+	earliest event.Time // no hold in use expires before it
+	_        [64]byte   // keeps the next shard's lock off this one's cache lines
+}
+
+const (
+	rowBits = 24
+	rowMask = 1<<rowBits - 1
+	// MaxPeople is how many people a shard can hold.
+	MaxPeople = rowMask
+)
+
+// home returns where key's search starts and the tag that tells most other
+// keys apart without a look at their rows. Byte 0 chose the shard.
+func home(key *event.PersonKey) (start, tag uint32) {
+	return binary.LittleEndian.Uint32(key[4:]), uint32(key[1]) << rowBits
+}
+
+// Find returns key's row, or 0.
+func (s *Shard) Find(key event.PersonKey) Row {
+	if len(s.index) == 0 {
+		return 0
+	}
+	mask := uint32(len(s.index) - 1)
+	start, tag := home(&key)
+	for i := start & mask; ; i = (i + 1) & mask {
+		entry := s.index[i]
+		if entry == 0 {
+			return 0
+		}
+		if entry&^rowMask == tag && s.people.at(Row(entry&rowMask)).Key == key {
+			return Row(entry & rowMask)
+		}
+	}
+}
+
+// FindOrAdd returns key's row, a new one where there is none.
+func (s *Shard) FindOrAdd(key event.PersonKey) Row {
+	if row := s.Find(key); row != 0 {
+		return row
+	}
+	if s.people.n == MaxPeople {
+		panic("people: a shard holds 16,777,215 people at most")
+	}
+	if 4*(int(s.people.n)+1) > 3*len(s.index) {
+		s.grow()
+	}
+	row, person := s.people.add()
+	person.Key = key
+	s.insert(row, key)
+	return row
+}
+
+func (s *Shard) grow() {
+	s.index = make([]uint32, max(16, 2*len(s.index)))
+	for row := Row(1); row <= s.people.n; row++ {
+		s.insert(row, s.people.at(row).Key)
+	}
+}
+
+func (s *Shard) insert(row Row, key event.PersonKey) {
+	mask := uint32(len(s.index) - 1)
+	start, tag := home(&key)
+	i := start & mask
+	for s.index[i] != 0 {
+		i = (i + 1) & mask
+	}
+	s.index[i] = tag | uint32(row)
+}
+
+// Person returns the person in row. The pointer is good while the lock is held.
+func (s *Shard) Person(row Row) *Person { return s.people.at(row) }
+
+// People returns the number of people; their rows are 1 to People.
+func (s *Shard) People() Row { return s.people.n }
+
+// Booking returns the booking in row.
+func (s *Shard) Booking(row Row) *Booking { return s.bookings.at(row) }
+
+// Hold returns the hold in row.
+func (s *Shard) Hold(row Row) *Hold { return s.holds.at(row) }
+
+// Holds returns the number of holds in use.
+func (s *Shard) Holds() int { return s.live }
