@@ -49,8 +49,10 @@ func (t *Table) UnlockAll() {
 // Shard is one part of a table. Its fields and methods are used under its lock.
 type Shard struct {
 	sync.Mutex
-	Newest  event.Seq    // newest record that changed a row of this shard
-	Scratch event.Record // the record that the lock's holder is making, so that none is allocated
+	Newest    event.Seq    // newest record that changed a row of this shard
+	Scratch   event.Record // the record that the lock's holder is making, so that none is allocated
+	Standing  int64        // bookings that stand
+	Cancelled int64        // cancellations ever
 
 	index    []uint32 // tag<<24 | Row, 0: free; len is a power of two, at most 3/4 are in use
 	people   pages[Person]
@@ -98,6 +100,11 @@ func (s *Shard) FindOrAdd(key event.PersonKey) Row {
 	if row := s.Find(key); row != 0 {
 		return row
 	}
+	return s.Add(key)
+}
+
+// Add gives key, which Find does not know, a row.
+func (s *Shard) Add(key event.PersonKey) Row {
 	if s.people.n == MaxPeople {
 		panic("people: a shard holds 16,777,215 people at most")
 	}

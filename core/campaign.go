@@ -1,0 +1,141 @@
+package core
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"weir/core/campaign"
+	"weir/core/event"
+	"weir/core/inventory"
+	"weir/core/people"
+)
+
+// Campaign is one campaign's state: the definition in force, its slots and its
+// people. Its exported methods are safe for concurrent use.
+type Campaign struct {
+	id     event.CampaignID
+	rules  atomic.Pointer[rules] // replaced with all shards of people locked
+	slots  *inventory.Table
+	people people.Table
+	line   line
+
+	perPersonMax int // most active bookings a person that any version allowed; as rules
+}
+
+// rules is a definition and the version that it is in force as.
+type rules struct {
+	*campaign.Definition
+	version event.Version
+}
+
+// line hands out numbers, densely and in the log's order.
+type line struct {
+	sync.Mutex              // taken after a person's shard
+	issued     event.Number // changed under Mutex
+}
+
+func newCampaign(id event.CampaignID, d *campaign.Definition) *Campaign {
+	c := &Campaign{id: id, slots: inventory.New(d.SlotCount(), d.Capacity), perPersonMax: d.Bookings.PerPerson}
+	c.rules.Store(&rules{d, 1})
+	return c
+}
+
+// redefine puts the next version in force. All shards of people are locked.
+func (c *Campaign) redefine(d *campaign.Definition, version event.Version) {
+	for s := event.SlotID(0); c.slots.Has(s); s++ {
+		c.slots.Lock(s, event.NoSlot)
+		c.slots.Resize(s, d.Capacity(s))
+		c.slots.Unlock(s, event.NoSlot)
+	}
+	c.perPersonMax = max(c.perPersonMax, d.Bookings.PerPerson)
+	c.rules.Store(&rules{d, version})
+}
+
+// do is Engine.Do within one campaign; the journal has room for the record.
+func (c *Campaign) do(j Journal, now event.Time, cmd *Command) (Outcome, error) {
+	shard := c.people.Shard(cmd.Person)
+	shard.Lock()
+	defer shard.Unlock()
+	rules := c.rules.Load()
+	r := &shard.Scratch
+	*r = event.Record{Campaign: c.id, Version: rules.version, At: now, Person: cmd.Person}
+
+	d := decision{rules: rules, shard: shard, now: now, cmd: cmd, record: r}
+	row := shard.Find(cmd.Person)
+	if row != 0 {
+		d.person = *shard.Person(row)
+	}
+	out, err := d.decide()
+	if err != nil || r.Kind == 0 {
+		return out, err
+	}
+	return c.commit(j, shard, row, r, out)
+}
+
+// commit takes the places that r needs, appends and applies it. The person's
+// shard is locked; row is 0 for somebody of whom nothing was known.
+func (c *Campaign) commit(j Journal, shard *people.Shard, row people.Row, r *event.Record, out Outcome) (Outcome, error) {
+	takes, gives := places(r)
+	c.slots.Lock(takes, gives)
+	defer c.slots.Unlock(takes, gives)
+	if takes != event.NoSlot && c.slots.Full(takes) {
+		return out, SlotFull
+	}
+	if r.Kind == event.Joined {
+		c.line.Lock()
+		defer c.line.Unlock()
+		r.Number = c.line.issued + 1
+	}
+	if row == 0 {
+		row = shard.Add(r.Person)
+	}
+	seq := j.Append(r)
+	if err := c.apply(shard, row, seq, r); err != nil {
+		// The decision allowed a record that the state does not fit: a
+		// defect, and nothing that can be gone on from.
+		panic(corrupt(seq, r, err))
+	}
+	out.Seq, out.Done = seq, true
+	show(shard, shard.Person(row), r, &out)
+	return out, nil
+}
+
+// show fills in what the person has now that r is applied.
+func show(shard *people.Shard, person *people.Person, r *event.Record, out *Outcome) {
+	switch r.Kind {
+	case event.Joined:
+		out.Place = Place{Number: person.Number, Cohort: person.Cohort}
+	case event.Held:
+		out.Hold = heldOf(shard.Hold(person.Hold))
+	case event.Booked:
+		out.Booking = bookingOf(shard.Booking(person.Bookings))
+	case event.Changed, event.Cancelled:
+		out.Booking = bookingOf(findBooking(shard, person, r.Ref))
+	}
+}
+
+// sweep logs the end of up to limit expired holds of one shard.
+func (c *Campaign) sweep(j Journal, shard *people.Shard, now event.Time, limit int) int {
+	shard.Lock()
+	defer shard.Unlock()
+	if !shard.HasExpired(now) {
+		return 0
+	}
+	done := 0
+	shard.EachExpired(now, func(row people.Row) bool {
+		if done >= limit || j.Reserve(event.MaxSize) != nil {
+			return false
+		}
+		person := shard.Person(row)
+		hold := shard.Hold(person.Hold)
+		r := &shard.Scratch
+		*r = event.Record{
+			Kind: event.Expired, Campaign: c.id, Version: c.rules.Load().version, At: now,
+			Person: person.Key, Slot: hold.Slot, Ref: hold.Seq,
+		}
+		_, _ = c.commit(j, shard, row, r, Outcome{}) // takes no place, so it is never refused
+		done++
+		return true
+	})
+	return done
+}
