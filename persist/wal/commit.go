@@ -1,0 +1,227 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"weir/core"
+	"weir/core/event"
+)
+
+// growFrom is the number of records from which on a batch counts as the work of
+// a busy log. Below it a batch is written at once.
+const growFrom = 16
+
+// commitLoop is the one goroutine that writes. It ends with Close, or with the
+// first failure.
+func (l *Log) commitLoop() {
+	defer l.dismiss()
+	for {
+		select {
+		case <-l.kick:
+		case <-l.closing:
+			l.drain()
+			return
+		}
+		for committed := true; committed; {
+			l.gather()
+			var err error
+			if committed, err = l.commit(); err != nil {
+				l.fail(err)
+				return
+			}
+		}
+	}
+}
+
+// dismiss lets go whoever waits for what will not be written any more.
+func (l *Log) dismiss() {
+	close(l.stopped)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open.gate.release()
+}
+
+// drain commits until nothing is pending: neither appended, nor reserved and
+// not yet appended, for which it waits as long as the commit deadline.
+func (l *Log) drain() {
+	patience := time.NewTimer(l.options.CommitDeadline)
+	defer patience.Stop()
+	for l.pending.Load() != 0 {
+		committed, err := l.commit()
+		if err != nil {
+			l.fail(err)
+			return
+		}
+		if committed {
+			continue
+		}
+		select {
+		case <-l.kick:
+		case <-patience.C:
+			return
+		}
+	}
+}
+
+// gather lets the open batch grow where the log is busy: until it has as many
+// records as the batch before it had, or for GrowMax. Callers that were woken
+// by the last commit are then back with their next record, and share one sync
+// instead of two. An idle or lightly loaded log never waits.
+func (l *Log) gather() {
+	want := l.last
+	if l.options.GrowMax <= 0 || want < growFrom || !l.aim(want) {
+		return
+	}
+	l.grow.Reset(l.options.GrowMax)
+	defer l.grow.Stop()
+	for {
+		select {
+		case <-l.kick:
+			if !l.aim(want) {
+				return
+			}
+		case <-l.grow.C:
+			return
+		case <-l.closing:
+			return
+		}
+	}
+}
+
+// aim asks to be woken once the open batch has want records. It returns false
+// where there is no point: it has them, or nothing is to be written.
+func (l *Log) aim(want uint32) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open.count >= want || l.pending.Load() == 0 {
+		return false
+	}
+	l.open.target = want
+	return true
+}
+
+// commit writes the open batch, if it has a record.
+func (l *Log) commit() (bool, error) {
+	b := l.take()
+	if b == nil {
+		return false, nil
+	}
+	begun := l.now()
+	l.count.queued(begun - b.opened)
+	n, err := l.writer.write(b, l.Durable())
+	if err != nil {
+		return false, fmt.Errorf("commit records %d to %d: %w", b.gate.first, b.gate.first+event.Seq(b.count)-1, err)
+	}
+	l.count.committed(b.count, n, l.writer.synced)
+	l.spend(int64(n))
+	if err := l.settle(b); err != nil {
+		return false, err
+	}
+	return true, l.writer.roll()
+}
+
+// take makes the open batch the one in flight, and opens the next.
+func (l *Log) take() *batch {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.open
+	if b.count == 0 || l.state.Load()&stateFailed != 0 {
+		l.last = 0
+		return nil
+	}
+	b.newest = l.newest
+	l.last = b.count
+	l.spare.reset(newGate(l.next, b.gate))
+	l.open, l.flight, l.spare = l.spare, b, nil
+	l.gate.Store(l.open.gate)
+	return b
+}
+
+// settle acknowledges the batch in flight, unless the log has failed meanwhile.
+func (l *Log) settle(b *batch) error {
+	l.end.Lock()
+	l.end.head = l.writer.head
+	l.end.Unlock()
+	l.mu.Lock()
+	if l.state.Load()&stateFailed != 0 {
+		l.mu.Unlock()
+		return l.failure
+	}
+	l.durable.Store(uint64(l.writer.head.seq))
+	l.open.gate.prev.Store(nil)
+	l.flight, l.spare = nil, b
+	l.clearState(stateStalled)
+	l.mu.Unlock()
+	l.pending.Add(-b.charge)
+	b.gate.release()
+	return nil
+}
+
+// fail poisons the log: the first cause stays, everybody who waits is let go
+// with it, and nothing is written any more.
+func (l *Log) fail(cause error) {
+	l.mu.Lock()
+	if l.state.Load()&stateFailed != 0 {
+		l.mu.Unlock()
+		return
+	}
+	l.failure = fmt.Errorf("%w: %w", core.ErrFailed, cause)
+	l.setState(stateFailed)
+	if l.flight != nil {
+		l.flight.gate.release()
+	}
+	l.open.gate.release()
+	l.mu.Unlock()
+	if l.options.OnFatal != nil {
+		l.options.OnFatal(l.failure)
+	}
+}
+
+// Close refuses new records, commits what is pending, marks the log as closed
+// in good order and gives the directory free. It answers the failure of a log
+// that failed, and core.ErrOutcomeUnknown where the disk does not answer within
+// twice the commit deadline; the directory then stays locked until the process
+// ends. Closing twice gives the same answer.
+func (l *Log) Close() error {
+	l.once.Do(func() { l.closed = l.shut() })
+	return l.closed
+}
+
+func (l *Log) shut() error {
+	l.setState(stateClosed)
+	close(l.closing)
+	patience := time.NewTimer(2 * l.options.CommitDeadline)
+	defer patience.Stop()
+	for _, ended := range []chan struct{}{l.stopped, l.kept, l.watched} {
+		select {
+		case <-ended:
+		case <-patience.C:
+			return fmt.Errorf("close log: the disk does not answer: %w", core.ErrOutcomeUnknown)
+		}
+	}
+	err := l.seal()
+	return errors.Join(err, l.mark.file.Close(), l.lock.Close())
+}
+
+// seal ends the epoch and writes the last mark. A log that failed is left as it
+// is: tidwall/wal cannot be closed without another sync, so its file stays open
+// until the process ends.
+func (l *Log) seal() error {
+	if l.state.Load()&stateFailed != 0 {
+		return l.failure
+	}
+	w := l.writer
+	err := w.files.do("close segment", w.dir, w.log.Close)
+	if err == nil && w.index == 0 {
+		err = w.discard()
+	}
+	if err == nil {
+		err = l.mark.write(w.head, true, true)
+	}
+	if err != nil {
+		return fmt.Errorf("close log: %w", err)
+	}
+	return nil
+}
