@@ -1,0 +1,36 @@
+// Package server is weir's HTTP front: a public listener for the people and
+// an admin listener for the operator, over an engine that it knows only as a
+// Booker.
+//
+// A request passes these steps, and an error at any of them ends it with a
+// problem document (problem.go):
+//
+//  1. fasthttp reads it under the limits of limits.go, from connections that
+//     listener.go bounds and keeps coming.
+//  2. headers.go reads the header lines once, and refuses framing that a proxy
+//     in front could read differently.
+//  3. routes.go finds the route: one table, searched by segment, without
+//     allocation. A router that hands out parameters by name was left aside
+//     for that reason; with twenty rows the table is also the shorter text.
+//  4. credential.go opens the ticket, pass or identity token that the route
+//     asks for.
+//  5. The handler decodes the body (decode.go), fills in a core.Command by
+//     value, lets the engine decide, waits until the outcome is durable
+//     (commit.go) and writes the answer (encode.go).
+//
+// An exchange (exchange.go) carries a request through these steps. It comes
+// from a pool and nothing of the request outlives the handler. Booking with a
+// pass allocates nothing in this package.
+//
+// The line is not kept yet: who joins is admitted at once, in order of
+// arrival, also in campaigns whose definition has a line. Config's owner is
+// told so by LineNotKept.
+//
+// The server exists before the engine does: until Attach, /livez and /readyz
+// answer and every public request gets 503 starting.
+//
+// What it does not protect against: it believes whoever holds a token, and
+// does not know one client from another, so a fair share per address is a
+// proxy's task; it speaks HTTP/1.1 only; a request beyond the limits is
+// refused but still costs its connection.
+package server

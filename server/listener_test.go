@@ -1,0 +1,268 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// scriptListener answers Accept from a script: an error, or nil for a
+// connection.
+type scriptListener struct {
+	script []error
+	given  int
+	peers  []net.Conn
+}
+
+func (l *scriptListener) Accept() (net.Conn, error) {
+	if l.given == len(l.script) {
+		return nil, net.ErrClosed
+	}
+	err := l.script[l.given]
+	l.given++
+	if err != nil {
+		return nil, err
+	}
+	ours, theirs := net.Pipe()
+	l.peers = append(l.peers, theirs)
+	return ours, nil
+}
+
+func (l *scriptListener) Close() error                { return nil }
+func (l *scriptListener) Addr() net.Addr              { return &net.TCPAddr{} }
+func (l *scriptListener) SetDeadline(time.Time) error { return nil }
+
+func accepting(errno syscall.Errno) error {
+	return &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", errno)}
+}
+
+func TestListenerOutlivesErrors(t *testing.T) {
+	inner := &scriptListener{script: []error{
+		accepting(syscall.ECONNABORTED), accepting(syscall.ENOBUFS), accepting(syscall.EMFILE),
+		nil,                       // pending: refused with the spare descriptor
+		accepting(syscall.ENFILE), // ends the batch
+		accepting(syscall.ENFILE), // the next shortage
+		accepting(syscall.EAGAIN), // ends its batch
+		nil,                       // served
+	}}
+	l := newBoundListener(inner, 4)
+	conn, err := l.Accept()
+	must(t, err)
+	if l.failed.Load() != 4 || l.refused.Load() != 1 || l.open.Load() != 1 || l.spare == nil {
+		t.Fatalf("failed %d, refused %d, open %d, spare %v", l.failed.Load(), l.refused.Load(), l.open.Load(), l.spare)
+	}
+	must(t, conn.Close())
+	_ = conn.Close() // the room is given back once
+	if l.open.Load() != 0 || len(l.conns) != 0 {
+		t.Fatalf("open %d after close", l.open.Load())
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) || l.spare != nil {
+		t.Fatalf("accept on a closed listener: %v, spare %v", err, l.spare)
+	}
+}
+
+func TestListenerCloseEndsBackoff(t *testing.T) {
+	script := make([]error, 1000)
+	for i := range script {
+		script[i] = accepting(syscall.ENOMEM)
+	}
+	l := newBoundListener(&scriptListener{script: script}, 1)
+	done := make(chan error, 1)
+	go func() {
+		_, err := l.Accept()
+		done <- err
+	}()
+	must(t, l.Close())
+	select {
+	case err := <-done:
+		if !errors.Is(err, net.ErrClosed) {
+			t.Fatal(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("Accept goes on after Close")
+	}
+}
+
+func TestListenerBoundsConnections(t *testing.T) {
+	s := newStand(t, func(c *Config) { c.Limits.Connections = 3 })
+	var open []net.Conn
+	for range 3 {
+		conn := dial(t, s.public)
+		defer conn.Close()
+		send(t, conn, "GET /v1/campaigns HTTP/1.1\r\nHost: a\r\n\r\n")
+		readHead(t, conn)
+		open = append(open, conn)
+	}
+	if !isRefused(t, s.public, 5*time.Second) {
+		t.Fatal("the fourth connection was kept")
+	}
+	must(t, open[0].Close())
+	waitFor(t, "room for another", func() bool {
+		conn, err := net.Dial("tcp", s.public)
+		if err != nil {
+			return false
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "GET /v1/campaigns HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+		answer, _ := io.ReadAll(conn)
+		return strings.HasPrefix(string(answer), "HTTP/1.1 200")
+	})
+}
+
+// isRefused connects and tells whether the other side hung up within that time,
+// which it may do before the connection is known here to be one.
+func isRefused(t testing.TB, addr string, within time.Duration) bool {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return true
+	}
+	defer conn.Close()
+	must(t, conn.SetReadDeadline(time.Now().Add(within)))
+	_, err = conn.Read(make([]byte, 1))
+	var netErr net.Error
+	return err != nil && (!errors.As(err, &netErr) || !netErr.Timeout())
+}
+
+// waitFor polls a condition that nothing announces, with a deadline.
+func waitFor(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !condition() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+func dial(t testing.TB, addr string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	must(t, err)
+	must(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+	return conn
+}
+
+func send(t testing.TB, conn net.Conn, text string) {
+	t.Helper()
+	_, err := io.WriteString(conn, text)
+	must(t, err)
+}
+
+func readHead(t testing.TB, conn net.Conn) string {
+	t.Helper()
+	b := make([]byte, 4096)
+	n, err := conn.Read(b)
+	must(t, err)
+	return string(b[:n])
+}
+
+// A starved server is a process of its own with few file descriptors.
+const (
+	starvedVariable = "WEIR_TEST_STARVED"
+	starvedFiles    = 48
+)
+
+func serveStarved() int {
+	limit := unix.Rlimit{Cur: starvedFiles, Max: starvedFiles}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		fmt.Println("error", err)
+		return 1
+	}
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println("error", err)
+		return 1
+	}
+	l := newBoundListener(inner, 1000)
+	fmt.Println(inner.Addr())
+	go func() { // ends with its parent
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	err = http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, l.failed.Load(), " ", l.refused.Load())
+	}))
+	fmt.Println("error", err)
+	return 1
+}
+
+// TestListenerStarvedOfDescriptors floods a real process past its limit of
+// open files: it must refuse what it cannot hold, so that its backlog drains,
+// and serve again when there is room.
+func TestListenerStarvedOfDescriptors(t *testing.T) {
+	addr := startStarved(t)
+	var flood []net.Conn
+	for range starvedFiles { // more than it can hold
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			defer conn.Close()
+			flood = append(flood, conn)
+		}
+	}
+	for i := range 2 * starvedFiles {
+		if !isRefused(t, addr, 10*time.Second) {
+			t.Fatalf("connection %d past the limit is neither served nor refused", i)
+		}
+	}
+	for _, conn := range flood {
+		_ = conn.Close()
+	}
+	waitFor(t, "the server to serve again", func() bool { return starvedAnswers(t, addr) })
+}
+
+func startStarved(t *testing.T) (addr string) {
+	t.Helper()
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), starvedVariable+"=1")
+	in, err := child.StdinPipe()
+	must(t, err)
+	out, err := child.StdoutPipe()
+	must(t, err)
+	must(t, child.Start())
+	t.Cleanup(func() {
+		_ = in.Close()
+		if err := child.Wait(); err != nil {
+			t.Errorf("the starved server ended: %v", err)
+		}
+	})
+	line := make([]byte, 64)
+	n, err := out.Read(line)
+	must(t, err)
+	return strings.TrimSpace(string(line[:n]))
+}
+
+// starvedAnswers asks the starved server how it went.
+func starvedAnswers(t *testing.T, addr string) bool {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	must(t, conn.SetDeadline(time.Now().Add(5*time.Second)))
+	_, _ = io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n")
+	answer, _ := io.ReadAll(conn)
+	_, body, ok := strings.Cut(string(answer), "\r\n\r\n")
+	if !ok {
+		return false
+	}
+	failed, err := strconv.Atoi(strings.Fields(body)[0])
+	must(t, err)
+	if failed == 0 {
+		t.Fatal("accept never failed: the test starved nobody")
+	}
+	return true
+}
