@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"weir/core/campaign"
+)
+
+// openedText is printed when the campaign opens.
+const openedText = "\n예약이 시작되었습니다. 위의 세 줄을 붙여 넣어 주십시오.\nIt is open: paste the three lines above.\n"
+
+// greeting is what the demo says when it is ready.
+type greeting struct {
+	demo       *demo
+	definition *campaign.Definition
+	now, opens time.Time
+	public     string // addresses
+	admin      string
+	token      string // identity token of the demo's person
+}
+
+func (g *greeting) text() string {
+	var b strings.Builder
+	kept := "kept at the end"
+	if g.demo.temporary {
+		kept = "removed at the end; --keep keeps it"
+	}
+	fmt.Fprintf(&b, "data       %s (%s)\n", g.demo.dir, kept)
+	fmt.Fprintf(&b, "public     http://%s/  (API: /openapi.yaml)%s\n", g.public, instead(g.demo.listen, g.public, "8080"))
+	fmt.Fprintf(&b, "admin      http://%s/  (/livez, /readyz, /metrics)%s\n", g.admin, instead(g.demo.admin, g.admin, "8081"))
+	fmt.Fprintf(&b, "campaign   %s: %d places in %d slots at %d sites\n",
+		g.definition.ID, g.definition.Places(), g.definition.SlotCount(), len(g.definition.Sites))
+	if left := g.opens.Sub(g.now).Round(time.Second); left > 0 {
+		at := g.opens.In(g.definition.Location).Format(time.DateTime)
+		fmt.Fprintf(&b, "opens      %s %s, in %v\n", at, g.definition.TimeZone, left)
+		b.WriteString("\n예약이 시작되면 아래 세 줄을 다른 터미널에 붙여 넣어 주십시오: 입장, 찾기, 예약.\n")
+		b.WriteString("Once it is open, paste these three lines into another terminal: they join, look, and book.\n\n")
+	} else {
+		b.WriteString("opens      now\n")
+		b.WriteString("\n예약이 시작되었습니다. 아래 세 줄을 다른 터미널에 붙여 넣어 주십시오: 입장, 찾기, 예약.\n")
+		b.WriteString("It is open. Paste these three lines into another terminal: they join, look, and book.\n\n")
+	}
+	b.WriteString(strings.Join(g.lines(), "\n\n"))
+	b.WriteString("\n\nCtrl-C: 종료 / ends it.\n")
+	return b.String()
+}
+
+// instead says so where the usual port was taken.
+func instead(asked, got, usual string) string {
+	if asked != "" || strings.HasSuffix(got, ":"+usual) {
+		return ""
+	}
+	return "  (port " + usual + " is taken)"
+}
+
+// lines are three commands for a shell with curl and sed. Each prints what the
+// server answered and keeps what the next one needs.
+func (g *greeting) lines() []string {
+	base := "http://" + g.public + "/v1/campaigns/" + g.definition.ID
+	join := `PLACE=$(curl -sS -X POST '` + base + `/line' -H 'Authorization: Bearer ` + g.token + `'); echo "$PLACE"; ` +
+		`PASS=$(echo "$PLACE" | ` + pick(`"pass":`) + `)`
+	look := `SITE=$(curl -sS '` + base + `/sites?near=37.5665,126.9780&available=true&limit=1' | ` + pick(`"sites":\[{"id":`) + `); ` +
+		`SLOT=$(curl -sS "` + base + `/slots?site=$SITE&available=true" | ` + pick(`"slots":\[{"id":`) + `); echo "$SLOT"`
+	book := `curl -sS -X POST '` + base + `/bookings' -H "Authorization: Bearer $PASS" ` +
+		`-H 'Content-Type: application/json' -d "{\"slot\":\"$SLOT\"}"; echo`
+	return []string{join, look, book}
+}
+
+// pick is a command that prints the JSON string behind the first match of a
+// basic regular expression.
+func pick(before string) string {
+	return `sed -n 's/.*` + before + `"\([^"]*\)".*/\1/p'`
+}
