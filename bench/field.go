@@ -1,0 +1,247 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"weir/core/campaign"
+	"weir/core/event"
+	"weir/loadtest/process"
+	"weir/server/keys"
+	"weir/server/token"
+)
+
+const (
+	readyTimeout   = time.Minute
+	requestTimeout = 10 * time.Second
+	passLife       = 12 * time.Hour
+	syncsMetric    = "weir_journal_syncs_total "
+)
+
+// field is the servers side by side, and what people need to book at them.
+type field struct {
+	targets []*target
+	rules   *campaign.Definition
+	ring    *token.Ring
+	born    campaign.Date
+
+	servers []*process.Server
+	bare    *bareServer
+}
+
+// startField starts the servers, each a process of its own.
+func startField(ctx context.Context, o *options, dir string, p plan) (f *field, err error) {
+	f = &field{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.stop())
+		}
+	}()
+	if f.rules, err = p.definition(); err != nil {
+		return f, err
+	}
+	if f.born, err = campaign.ParseDate(bornOn); err != nil {
+		return f, err
+	}
+	secrets := filepath.Join(dir, "keys")
+	opened, err := keys.Open(secrets)
+	if err != nil {
+		return f, err
+	}
+	f.ring = opened.Ring
+	binary := o.weir
+	if binary == "" {
+		if binary, err = process.Build(ctx, dir); err != nil {
+			return f, err
+		}
+	}
+	var weirs []*target
+	for _, journal := range []string{"memory", "durable"} {
+		t, err := f.startWeir(ctx, binary, dir, journal, p)
+		if err != nil {
+			return f, err
+		}
+		weirs = append(weirs, t)
+	}
+	bare, err := f.startBare(ctx, weirs)
+	if err != nil {
+		return f, err
+	}
+	f.targets = append([]*target{bare}, weirs...)
+	return f, nil
+}
+
+func (f *field) startWeir(ctx context.Context, binary, dir, journal string, p plan) (*target, error) {
+	file, err := p.save(dir)
+	if err != nil {
+		return nil, err
+	}
+	secret := filepath.Join(dir, "secret")
+	if err := os.WriteFile(secret, bytes.Repeat([]byte("not a secret "), 4), 0o600); err != nil {
+		return nil, fmt.Errorf("make secret: %w", err)
+	}
+	server, err := process.Start(binary, nil, "--journal", journal, "--campaign", file,
+		"--data", filepath.Join(dir, journal), "--keys-dir", filepath.Join(dir, "keys"),
+		"--identity-hs256-file", secret, "--identity-issuer", "bench", "--identity-audience", "weir")
+	if err != nil {
+		return nil, err
+	}
+	f.servers = append(f.servers, server)
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	if err := server.Ready(ctx); err != nil {
+		return nil, err
+	}
+	return &target{name: "weir, " + journal, addr: server.Addr, admin: server.Admin, pid: server.PID()}, nil
+}
+
+// startBare books at all weirs once and starts a server that answers as the
+// last of them did.
+func (f *field) startBare(ctx context.Context, weirs []*target) (*target, error) {
+	first, err := f.crowd(-1, 1)
+	if err != nil {
+		return nil, err
+	}
+	var task *bareTask
+	for _, t := range weirs {
+		if task, err = record(ctx, t, first.asks()(0, nil)); err != nil {
+			return nil, fmt.Errorf("%s: %w", t.name, err)
+		}
+	}
+	if f.bare, err = startBare(ctx, task); err != nil {
+		return nil, err
+	}
+	return &target{name: "bare fasthttp", addr: f.bare.addr, pid: f.bare.command.Process.Pid}, nil
+}
+
+func (f *field) stop() error {
+	var failures []error
+	for _, s := range f.servers {
+		failures = append(failures, s.Stop())
+	}
+	if f.bare != nil {
+		failures = append(failures, f.bare.stop())
+	}
+	return errors.Join(failures...)
+}
+
+// record sends one request, as it will be measured, and keeps the answer.
+func record(ctx context.Context, t *target, request []byte) (*bareTask, error) {
+	sent, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(request)))
+	if err != nil {
+		return nil, fmt.Errorf("read own request: %w", err)
+	}
+	sent.RequestURI, sent.URL.Scheme, sent.URL.Host = "", "http", t.addr
+	client := http.Client{Timeout: requestTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Do(sent.WithContext(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("book: %w", err)
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err := errors.Join(err, answer.Body.Close(), created(0, answer.StatusCode, body)); err != nil {
+		return nil, fmt.Errorf("book: %w", err)
+	}
+	task := &bareTask{Status: answer.StatusCode, Body: string(body)}
+	for name, values := range answer.Header {
+		if name != "Connection" { // this one request's
+			task.Headers = append(task.Headers, [2]string{name, values[0]})
+		}
+	}
+	slices.SortFunc(task.Headers, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
+	return task, nil
+}
+
+// fsyncs reads how many the target has done; 0 where it has no log.
+func (t *target) fsyncs(ctx context.Context) (float64, error) {
+	if t.admin == "" {
+		return 0, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+t.admin+"/metrics", nil)
+	if err != nil {
+		return 0, fmt.Errorf("read metrics: %w", err)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, fmt.Errorf("read metrics: %w", err)
+	}
+	text, err := io.ReadAll(answer.Body)
+	if err := errors.Join(err, answer.Body.Close()); err != nil {
+		return 0, fmt.Errorf("read metrics: %w", err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, syncsMetric); ok {
+			return strconv.ParseFloat(strings.TrimSpace(value), 64)
+		}
+	}
+	return 0, nil
+}
+
+// crowd is some people with a pass each. Passes have one length, so they lie
+// behind each other in one piece of memory.
+type crowd struct {
+	rules  *campaign.Definition
+	from   uint64
+	passes []byte
+	size   int
+	length int // of a request's body
+}
+
+// crowd mints the passes of the people from to from+count-1.
+func (f *field) crowd(from, count int) (*crowd, error) {
+	c := &crowd{rules: f.rules, from: uint64(from), length: len(appendWish(nil, f.rules, 0))}
+	claims := token.Claims{
+		Kind: token.Pass, Campaign: token.CampaignHash(campaignID), Born: f.born,
+		Expires: event.Time(time.Now().Add(passLife).UnixMilli()),
+	}
+	for n := range uint64(count) {
+		claims.Person = person(c.from + n)
+		before := len(c.passes)
+		c.passes = f.ring.Append(c.passes, &claims)
+		if n == 0 {
+			c.size = len(c.passes)
+			c.passes = slices.Grow(c.passes, c.size*count)
+		}
+		if len(c.passes)-before != c.size {
+			return nil, errors.New("passes differ in length")
+		}
+	}
+	return c, nil
+}
+
+// asks returns what the loader calls for each request: the next person's
+// booking. It is for one thread, and starts with the first person.
+func (c *crowd) asks() func(conn int, dst []byte) []byte {
+	n := 0
+	return func(_ int, dst []byte) []byte {
+		dst = append(dst, "POST "+bookingsPath+" HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: "...)
+		dst = strconv.AppendInt(dst, int64(c.length), 10)
+		dst = append(dst, "\r\nAuthorization: Bearer "...)
+		dst = append(dst, c.passes[n*c.size:(n+1)*c.size]...)
+		dst = append(dst, "\r\n\r\n"...)
+		slot := scatter(c.from+uint64(n)) % uint64(c.rules.SlotCount())
+		n++
+		return appendWish(dst, c.rules, event.SlotID(slot))
+	}
+}
+
+// appendWish appends the body that asks for slot. All slot ids of the bench
+// have one length.
+func appendWish(dst []byte, rules *campaign.Definition, slot event.SlotID) []byte {
+	dst = append(dst, `{"slot":"`...)
+	return append(rules.AppendSlotID(dst, slot), `"}`...)
+}

@@ -1,0 +1,151 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+
+	"weir/loadtest/loader"
+)
+
+const (
+	bookingsPath = "/v1/campaigns/" + campaignID + "/bookings"
+	httpSlots    = 480_000 // those of 2,500 sites
+	httpCapacity = 50
+)
+
+// target is a server that is measured.
+type target struct {
+	name  string
+	addr  string
+	admin string // "": it has none
+	pid   int
+}
+
+// round is what one target did in one round.
+type round struct {
+	perSecond float64
+	cpu       float64 // µs a request
+	switches  float64 // a request
+	client    float64 // µs of the loader's CPU a request
+	fsyncs    float64 // a second
+	p50, p99  float64 // ms
+	p999      float64
+}
+
+// runHTTP sends the same bookings to a bare server, to weir with the journal
+// that keeps nothing and to weir that keeps everything, in turns.
+func runHTTP(ctx context.Context, o *options, s *Section) (err error) {
+	dir, err := os.MkdirTemp(o.dir, "weir-bench-")
+	if err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	p := plan{slots: httpSlots, capacity: httpCapacity}
+	if o.quick {
+		p.slots = o.slots
+	}
+	f, err := startField(ctx, o, dir, p)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.stop()) }()
+	for n := range o.rounds + 1 {
+		if err := f.round(ctx, o, s, n); err != nil {
+			return fmt.Errorf("invalid, do not quote: %w", err)
+		}
+	}
+	s.note("every answer was 201; %d connections, %d requests a round, each by another person for a random one of %d slots",
+		o.connections, o.requests, f.rules.SlotCount())
+	return nil
+}
+
+// round has all targets take the same requests, one target after the other.
+// Round 0 warms up and is dropped.
+func (f *field) round(ctx context.Context, o *options, s *Section, n int) error {
+	crowd, err := f.crowd(n*o.requests, o.requests)
+	if err != nil {
+		return err
+	}
+	var bare round
+	for i, t := range f.targets {
+		r, err := f.measure(ctx, o, t, crowd)
+		if err != nil {
+			return fmt.Errorf("%s: %w", t.name, err)
+		}
+		if i == 0 {
+			bare = r
+		}
+		if n > 0 {
+			s.entry(t.name).addRound(t, r, bare)
+		}
+	}
+	return nil
+}
+
+func (c *Case) addRound(t *target, r, bare round) {
+	c.add("requests", "1/s", r.perSecond)
+	c.add("of bare", "", r.perSecond/bare.perSecond)
+	c.add("server CPU", "µs/request", r.cpu)
+	c.add("CPU of bare", "", r.cpu/bare.cpu)
+	c.add("p50", "ms", r.p50)
+	c.add("p99", "ms", r.p99)
+	c.add("p99.9", "ms", r.p999)
+	c.add("context switches", "1/request", r.switches)
+	if t.admin != "" {
+		c.add("fsyncs", "1/s", r.fsyncs)
+	}
+	c.add("loader CPU", "µs/request", r.client)
+}
+
+func (f *field) measure(ctx context.Context, o *options, t *target, crowd *crowd) (round, error) {
+	syncsBefore, err := t.fsyncs(ctx)
+	if err != nil {
+		return round{}, err
+	}
+	before, err := usageOf(t.pid)
+	if err != nil {
+		return round{}, err
+	}
+	result, err := loader.Run(ctx, loader.Options{
+		Addr: t.addr, Connections: o.connections, Requests: int64(o.requests), Next: crowd.asks(), Check: created,
+	})
+	if err != nil {
+		return round{}, err
+	}
+	after, err := usageOf(t.pid)
+	if err != nil {
+		return round{}, err
+	}
+	syncsAfter, err := t.fsyncs(ctx)
+	if err != nil {
+		return round{}, err
+	}
+	if result.Errors > 0 || result.ByStatus[http.StatusCreated] != int64(o.requests) {
+		return round{}, fmt.Errorf("%d errors, answers by status %v of %d: %w",
+			result.Errors, result.ByStatus, o.requests, errors.Join(result.FirstErrors...))
+	}
+	used, requests := after.since(before), float64(o.requests)
+	quantile := func(q float64) float64 { return float64(result.Latency.ValueAtQuantile(q)) / 1e6 }
+	return round{
+		perSecond: result.PerSecond(),
+		cpu:       float64(used.cpu.Microseconds()) / requests,
+		switches:  float64(used.switches) / requests,
+		client:    float64(result.ClientCPU.Microseconds()) / requests,
+		fsyncs:    (syncsAfter - syncsBefore) / result.Elapsed.Seconds(),
+		p50:       quantile(50), p99: quantile(99), p999: quantile(99.9),
+	}, nil
+}
+
+// created is the check of every answer.
+func created(_, status int, body []byte) error {
+	if status != http.StatusCreated || !bytes.HasPrefix(body, []byte(`{"code":"`)) {
+		return fmt.Errorf("status %d: %s", status, body[:min(len(body), 200)])
+	}
+	return nil
+}
