@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -133,8 +134,8 @@ func TestProblemsAreBounded(t *testing.T) {
 	content := springFiles(t)
 	content["sites.csv"] = "id,name,region,address,lat,lon\n" + strings.Repeat("a b,N,R,A,1,1\n", 60)
 	_, err := Parse("campaign.yaml", []byte(content["campaign.yaml"]), opener(content))
-	problems, ok := err.(*Problems) //nolint:errorlint // Parse says that it is one
-	if !ok || len(problems.List) != 50 || problems.Omitted != 10 {
+	var problems *Problems
+	if !errors.As(err, &problems) || len(problems.List) != 50 || problems.Omitted != 10 {
 		t.Fatalf("got %v", err)
 	}
 	lines := strings.Split(err.Error(), "\n")

@@ -115,7 +115,7 @@ func TestDecideWithOverlaps(t *testing.T) {
 // slowDecide is Decide by the words of its docstring.
 func slowDecide(d *Definition, born Date, now event.Time) Decision {
 	result := Decision{Reason: NotInAnyCohort, Cohort: -1, Window: -1, Next: -1}
-	var open, closed int = -1, -1
+	open, closed := -1, -1
 	firstOf := map[int]int{}
 	for i, w := range d.Windows {
 		for _, c := range w.Cohorts {

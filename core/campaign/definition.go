@@ -13,9 +13,10 @@
 // The package does not protect against a plan that is well-formed but wrong: a
 // cohort of the wrong years or a window of the wrong day is data like any
 // other. It does not know who a person is, either: the birth date that Decide
-// is given is taken as true. And it knows the rules of time zones as they stood
-// when the program was built; a government that changes them later changes what
-// a local time in a definition means.
+// is given is taken as true. And it takes the rules of time zones from the
+// machine, or where that has none, as they stood when the program was built: a
+// government that changes them changes what a local time in a definition means,
+// and machines with different zone files may read one definition differently.
 package campaign
 
 import (

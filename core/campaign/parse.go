@@ -23,7 +23,31 @@ const (
 	ruleDaysMax     = 3660
 )
 
-// Parse reads a definition. name is the file's name in problems; open reads the
+// Parse reads a definition. The format is strict YAML: one document of plain
+// fields and lists, where an unknown, missing, doubled or mistyped field is a
+// problem. Anchors, aliases, tags and blocks of text are not used.
+//
+//	campaign: spring                                  # id: a-z 0-9 -
+//	name: {ko: 봄 접종, en: Spring}                     # or one text for both
+//	time_zone: Asia/Seoul                             # of all local times below
+//	cohorts:                                          # ids of cohorts and products: A-Z a-z 0-9 - _
+//	  - {id: old, born: 1950-01-01..1959-12-31}       # both days included
+//	windows:
+//	  - {cohorts: [old], opens: 2021-03-01T20:00, closes: 2021-03-02T18:00:00}
+//	line: {enabled: true, opens_before: 30m, order: draw}   # or arrival; no line at all unless given
+//	products:
+//	  - {id: red, name: Red}
+//	sites: {file: sites.csv}                          # or a list of {id, name, region, address, lat, lon}
+//	slots:                                            # dates: a range, a day or a list of them; times likewise
+//	  - {sites: all, dates: 2021-03-15..2021-03-20, except: [wed], times: 09:00..12:00, every: 30m, capacity: 6, product: red}
+//	bookings: {hold: 5m, cancel_before: 24h, change_before: 24h, per_person: 1}   # 5m, 0, 0, 1 unless given
+//
+// A file of sites is CSV with the header id,name,region,address,lat,lon and
+// perhaps ,capacity_factor; lines that begin with # are comments. A site's
+// factor scales its capacities: rounded, and to nothing only where it is 0. In
+// a list, a range of times needs quotes: ["09:00..12:00", "13:00..17:00"].
+//
+// name is the file's name in problems; open reads the
 // files that the definition names, relative to it, and may be nil where it
 // names none. Neither yaml nor what open returns may change while Parse runs;
 // it keeps nothing of them.

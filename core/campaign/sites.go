@@ -67,7 +67,7 @@ func (r *reader) readSitesFile(content []byte) {
 	width, line := 0, 1
 	for {
 		record, err := table.Read()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -2,7 +2,7 @@ package campaign
 
 import (
 	"time"
-	_ "time/tzdata" // so that every machine reads the same zones, with or without files of its own
+	_ "time/tzdata" // for machines without zone files of their own
 
 	"weir/core/event"
 )

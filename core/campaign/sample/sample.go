@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
-	"strings"
 	"sync"
 	"time"
 
@@ -91,7 +90,7 @@ func Shifted(opens time.Time) (yaml []byte) {
 	text = visitsPattern.ReplaceAllString(text, "dates: "+first.Format(time.DateOnly)+".."+last.Format(time.DateOnly))
 	text = cohortsPattern.ReplaceAllString(text, "  - {cohorts: ["+everyCohort+"]")
 	note := "# Moved: the first window opens at " + opens.Format(time.RFC3339) + ", every window is for every cohort.\n#\n"
-	return []byte(note + strings.TrimPrefix(text, "\ufeff"))
+	return []byte(note + text)
 }
 
 // visits returns the first and the last day of the visits of a campaign that

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"log"
 	"math"
@@ -62,11 +63,14 @@ func generate(source []byte) ([]byte, error) {
 	out := bytes.NewBufferString(header)
 	table := csv.NewWriter(out)
 	inRegion := map[string]int{}
+	inPlace := map[[2]string]int{} // by region and name: two places of a region may share one
 	for i := range places {
 		p := &places[i]
-		for number := 1; number <= p.sites; number++ {
+		name := [2]string{p.region, p.name}
+		for range p.sites {
 			inRegion[p.region]++
-			if err := table.Write(p.site(number, inRegion[p.region])); err != nil {
+			inPlace[name]++
+			if err := table.Write(p.site(inPlace[name], inRegion[p.region])); err != nil {
 				return nil, err
 			}
 		}
@@ -83,7 +87,7 @@ func readPlaces(source []byte) ([]place, error) {
 		return nil, err
 	}
 	if len(rows) < 2 {
-		return nil, fmt.Errorf("no places")
+		return nil, errors.New("no places")
 	}
 	places := make([]place, 0, len(rows))
 	for i, row := range rows[1:] {
@@ -125,7 +129,8 @@ func allot(places []place, sites int) {
 	}
 }
 
-// site is the row of the place's site of that number, the nth of its region.
+// site is the row of a site: the number tells it from others of that name, nth
+// from others of its region.
 func (p *place) site(number, nth int) []string {
 	id := fmt.Sprintf("%s-%03d", p.region, nth)
 	where := p.regionKO
