@@ -175,7 +175,7 @@ func setNear(x *exchange, v []byte) error {
 // number reads a plain decimal number: no exponent, no hexadecimal, no name.
 func number(v []byte) (float64, error) {
 	for _, c := range v {
-		if (c < '0' || c > '9') && c != '.' && c != '-' && c != '+' {
+		if (c < '0' || c > '9') && c != '.' && c != '-' {
 			return 0, faultQuery
 		}
 	}

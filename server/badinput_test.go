@@ -63,13 +63,6 @@ func booking(body string, lines ...string) string {
 
 func badFraming() []badCase {
 	bad := func(name, raw string) badCase { return badCase{name, raw, 400, "bad_request"} }
-	lengths := func(name string, lines ...string) badCase {
-		return bad(name, head(bookLine, append([]string{authPass, asJSON}, lines...)...)+goodBody)
-	}
-	chunks := func(name, body string) badCase {
-		return bad(name, head(bookLine, authPass, asJSON, chunkedTE)+body)
-	}
-	size := length(goodBody)
 	return []badCase{
 		bad("no HTTP", "hello\r\n\r\n"),
 		bad("binary", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
@@ -98,7 +91,20 @@ func badFraming() []badCase {
 		bad("control in name", head(getRequest, "X\x01A: b")),
 		bad("ends in headers", "GET / HTTP/1.1\r\nHost: a\r\nX-A"),
 		bad("ends in the first line", "GET / HT"),
+	}
+}
 
+// badLengths are bodies whose end two readers could see in different places.
+func badLengths() []badCase {
+	bad := func(name, raw string) badCase { return badCase{name, raw, 400, "bad_request"} }
+	lengths := func(name string, lines ...string) badCase {
+		return bad(name, head(bookLine, append([]string{authPass, asJSON}, lines...)...)+goodBody)
+	}
+	chunks := func(name, body string) badCase {
+		return bad(name, head(bookLine, authPass, asJSON, chunkedTE)+body)
+	}
+	size := length(goodBody)
+	return []badCase{
 		lengths("two equal lengths", size, size),
 		lengths("two different lengths", size, "Content-Length: 5"),
 		lengths("list of lengths", "Content-Length: 5, 5"),
@@ -285,7 +291,7 @@ func TestBadInput(t *testing.T) {
 	s := newStand(t, nil)
 	replace := s.credentials()
 	var cases []badCase
-	for _, group := range [][]badCase{badFraming(), badTargets(), badCredentials(), badWishes()} {
+	for _, group := range [][]badCase{badFraming(), badLengths(), badTargets(), badCredentials(), badWishes()} {
 		cases = append(cases, group...)
 	}
 	if len(cases) < 150 {
@@ -307,9 +313,8 @@ func TestBadInput(t *testing.T) {
 func (s *stand) refuses(t *testing.T, c badCase, raw string) {
 	t.Helper()
 	conn := dial(t, s.public)
-	defer conn.Close()
 	_, _ = io.WriteString(conn, raw) // the server may have hung up in the middle
-	must(t, conn.(*net.TCPConn).CloseWrite())
+	_ = conn.(*net.TCPConn).CloseWrite()
 	all, _ := io.ReadAll(conn) // a reset may follow the answer
 	if c.status == hungUp {
 		if len(all) > 0 {
@@ -354,7 +359,6 @@ func TestSlowRequestsAreCut(t *testing.T) {
 		s.credentials().Replace(head(bookLine, authPass, asJSON, chunkedTE)) + "5\r\nab",
 	} {
 		conn := dial(t, s.public)
-		defer conn.Close()
 		send(t, conn, beginning)
 		from := time.Now()
 		all, _ := io.ReadAll(conn)

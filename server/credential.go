@@ -33,7 +33,6 @@ const (
 type claimant struct {
 	person event.PersonKey
 	born   campaign.Date
-	number event.Number // of a ticket or pass
 }
 
 // authenticate opens the request's credential and holds it against what the
@@ -63,7 +62,7 @@ func (x *exchange) byToken(tok []byte) error {
 	if claims.Campaign != x.campaign.hash {
 		return faultWrongCampaign
 	}
-	x.who = claimant{person: claims.Person, born: claims.Born, number: claims.Number}
+	x.who = claimant{person: claims.Person, born: claims.Born}
 	if claims.Kind == token.Pass {
 		return x.admits(byPass)
 	}

@@ -57,7 +57,6 @@ func TestCrowd(t *testing.T) {
 	for c := range connections {
 		all.Go(func() {
 			conn := dial(t, s.public)
-			defer conn.Close()
 			from := bufio.NewReader(conn)
 			for p := c; p < people; p += connections {
 				status, body, err := ask(conn, from, rawBooking(s.pass(fmt.Sprint("p", p)), slotBody(slotA9)))
@@ -99,7 +98,6 @@ func TestOnePersonOnManyConnections(t *testing.T) {
 	for c := range connections {
 		all.Go(func() {
 			conn := dial(t, s.public)
-			defer conn.Close()
 			<-start
 			status, body, err := ask(conn, bufio.NewReader(conn), rawBooking(s.pass("kim"), slotBody(slots[c%len(slots)])))
 			if err != nil {

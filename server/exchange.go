@@ -23,10 +23,9 @@ type exchange struct {
 	now event.Time // the one reading of the clock
 
 	fields   fields
-	path     []byte               // of the request target, still encoded
-	query    []byte               // likewise, without the question mark
-	segments [maxSegments][]byte  // of path, decoded
-	depth    int                  // segments used
+	query    []byte               // of the request target, without the question mark
+	segments [maxSegments][]byte  // of the path, decoded
+	depth    int                  // of them are in use
 	route    *route               // nil until found
 	state    *attached            // the engine and its campaigns
 	campaign *entry               // where the route names one
@@ -34,7 +33,6 @@ type exchange struct {
 	who      claimant             // where the route asks for one
 	command  core.Command         //
 	outcome  core.Outcome         // of command
-	opens    event.Time           // of line_not_open and window_not_open; 0: not known
 	person   []core.Booking       // scratch for Campaign.Person
 	near     []event.SlotID       // scratch for alternatives
 	target   []byte               // scratch: decoded segments
@@ -52,7 +50,6 @@ const jsonType = "application/json"
 func (x *exchange) begin(s *Server, ctx *fasthttp.RequestCtx) {
 	x.s, x.ctx = s, ctx
 	x.route, x.state, x.campaign, x.rules = nil, nil, nil, nil
-	x.opens = 0
 	x.who = claimant{}
 	x.command, x.outcome = core.Command{}, core.Outcome{}
 	x.out = x.out[:0]

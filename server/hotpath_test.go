@@ -22,25 +22,6 @@ func hotBooking(t testing.TB, s *stand) *fasthttp.RequestCtx {
 	return ctx
 }
 
-// TestBookingAllocatesNothing is the guard of the hot path: the same booking
-// again takes every step of the first but the record's.
-func TestBookingAllocatesNothing(t *testing.T) {
-	s := parts(t, nil)
-	s.attach()
-	ctx := hotBooking(t, s)
-	s.srv.servePublic(ctx)
-	if ctx.Response.StatusCode() != 201 {
-		t.Fatalf("%d %s", ctx.Response.StatusCode(), ctx.Response.Body())
-	}
-	allocs := testing.AllocsPerRun(200, func() {
-		ctx.Response.Reset()
-		s.srv.servePublic(ctx)
-	})
-	if ctx.Response.StatusCode() != 200 || allocs != 0 {
-		t.Fatalf("%v allocations, %d %s", allocs, ctx.Response.StatusCode(), ctx.Response.Body())
-	}
-}
-
 // BenchmarkBookAgain is the handler alone for a booking that exists: matcher,
 // seal, decoder, engine, encoder. It leaves out sockets, HTTP parsing and the
 // disk.

@@ -99,7 +99,6 @@ func TestListenerBoundsConnections(t *testing.T) {
 	var open []net.Conn
 	for range 3 {
 		conn := dial(t, s.public)
-		defer conn.Close()
 		send(t, conn, "GET /v1/campaigns HTTP/1.1\r\nHost: a\r\n\r\n")
 		readHead(t, conn)
 		open = append(open, conn)
@@ -113,7 +112,7 @@ func TestListenerBoundsConnections(t *testing.T) {
 		if err != nil {
 			return false
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		_, _ = io.WriteString(conn, "GET /v1/campaigns HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 		answer, _ := io.ReadAll(conn)
 		return strings.HasPrefix(string(answer), "HTTP/1.1 200")
@@ -128,7 +127,7 @@ func isRefused(t testing.TB, addr string, within time.Duration) bool {
 	if err != nil {
 		return true
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	must(t, conn.SetReadDeadline(time.Now().Add(within)))
 	_, err = conn.Read(make([]byte, 1))
 	var netErr net.Error
@@ -147,10 +146,12 @@ func waitFor(t testing.TB, what string, condition func() bool) {
 	}
 }
 
+// dial connects until the test ends.
 func dial(t testing.TB, addr string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	must(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
 	must(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
 	return conn
 }
@@ -178,26 +179,29 @@ const (
 func serveStarved() int {
 	limit := unix.Rlimit{Cur: starvedFiles, Max: starvedFiles}
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		fmt.Println("error", err)
+		report("error", err)
 		return 1
 	}
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		fmt.Println("error", err)
+		report("error", err)
 		return 1
 	}
 	l := newBoundListener(inner, 1000)
-	fmt.Println(inner.Addr())
+	report(inner.Addr())
 	go func() { // ends with its parent
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()
 	err = http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, l.failed.Load(), " ", l.refused.Load())
+		_, _ = fmt.Fprint(w, l.failed.Load(), " ", l.refused.Load())
 	}))
-	fmt.Println("error", err)
+	report("error", err)
 	return 1
 }
+
+// report writes a line to the parent, which has gone when that fails.
+func report(what ...any) { _, _ = fmt.Fprintln(os.Stdout, what...) }
 
 // TestListenerStarvedOfDescriptors floods a real process past its limit of
 // open files: it must refuse what it cannot hold, so that its backlog drains,
@@ -208,7 +212,7 @@ func TestListenerStarvedOfDescriptors(t *testing.T) {
 	for range starvedFiles { // more than it can hold
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			flood = append(flood, conn)
 		}
 	}
@@ -251,7 +255,7 @@ func starvedAnswers(t *testing.T, addr string) bool {
 	if err != nil {
 		return false
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	must(t, conn.SetDeadline(time.Now().Add(5*time.Second)))
 	_, _ = io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n")
 	answer, _ := io.ReadAll(conn)

@@ -112,6 +112,9 @@ func (s *Server) writeMetrics(w io.Writer) {
 	}
 	now := s.clock.Now()
 	metrics.WriteGaugeFloat64(w, "weir_clock_seconds", float64(now.UnixMilli())/1000)
+	if c, ok := s.clock.(interface{ Behind() time.Duration }); ok {
+		metrics.WriteGaugeFloat64(w, "weir_clock_behind_seconds", c.Behind().Seconds())
+	}
 	metrics.WriteGaugeUint64(w, "weir_ready", uint64(boolFigure(s.stage.refusal() == nil)))
 	if a := s.attached.Load(); a != nil {
 		for _, e := range a.all() {

@@ -78,7 +78,10 @@ func faultOf(err error) fault {
 	case fault:
 		return e
 	case core.Rejection:
-		return ofRejection[e]
+		if int(e) < len(ofRejection) && ofRejection[e] != 0 {
+			return ofRejection[e]
+		}
+		return faultInternal
 	}
 	switch {
 	case errors.Is(err, core.ErrOverloaded), errors.Is(err, core.ErrFailed), errors.Is(err, core.ErrClosed):

@@ -144,7 +144,7 @@ func (x *exchange) split() error {
 	if !ok || bytes.IndexByte(target, '#') >= 0 {
 		return faultTarget
 	}
-	x.path, x.query = path, query
+	x.query = query
 	return x.cutPath(path[1:])
 }
 

@@ -52,7 +52,6 @@ func TestStages(t *testing.T) {
 func TestShutdownAnswersWhatIsInFlight(t *testing.T) {
 	s := newStand(t, nil)
 	idle := dial(t, s.public)
-	defer idle.Close()
 	send(t, idle, "GET /v1/campaigns HTTP/1.1\r\nHost: a\r\n\r\n")
 	readHead(t, idle)
 
@@ -80,8 +79,8 @@ func TestShutdownAnswersWhatIsInFlight(t *testing.T) {
 		t.Fatalf("readyz: %d %s", ready.status, ready.body)
 	}
 	select {
-	case <-down:
-		t.Fatal("shut down before the booking was answered")
+	case err := <-down:
+		t.Fatalf("shut down before the booking was answered: %v", err)
 	default:
 	}
 	release()
@@ -98,7 +97,6 @@ func TestShutdownPastItsDeadline(t *testing.T) {
 	waiting, release := s.journal.hold()
 	defer release()
 	conn := dial(t, s.public)
-	defer conn.Close()
 	send(t, conn, rawBooking(s.pass("kim"), slotBody(slotA9)))
 	<-waiting
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)

@@ -118,7 +118,7 @@ func (p *Publisher) snapshot(now event.Time) *snapshot {
 	if p.serves(s, now, p.maxAge-1) {
 		return s
 	}
-	if p.making.Lock(); false {
+	if !p.making.TryLock() {
 		if p.serves(s, now, event.Time(MaxStale.Milliseconds())) {
 			return s
 		}

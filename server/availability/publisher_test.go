@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,9 +13,12 @@ import (
 
 	"pgregory.net/rapid"
 
+	"weir/core"
 	"weir/core/campaign"
 	"weir/core/event"
 )
+
+var _ Source = (*core.Campaign)(nil)
 
 const oneRule = "{sites: all, dates: 2021-08-16..2021-08-19, times: 09:00..17:00, every: 30m, capacity: 6, product: moderna}"
 
@@ -67,8 +71,8 @@ func TestAge(t *testing.T) {
 }
 
 // TestOneSummaryAtATime stops the making of a summary half-way, and checks that
-// nobody else makes a summary while one is made, and that
-// readers are served from the one before meanwhile.
+// nobody else makes one meanwhile, that readers are served from the one before,
+// and that one who comes too late for that waits for the new one.
 func TestOneSummaryAtATime(t *testing.T) {
 	w := newWorld(t, someSites(4), oneRule)
 	p := New(w, 100*time.Millisecond)
@@ -83,32 +87,49 @@ func TestOneSummaryAtATime(t *testing.T) {
 			<-goOn
 		})
 	}
-	made := make(chan struct{})
-	go func() {
-		defer close(made)
-		p.Refresh(noon + 500)
-	}()
-	<-stopped
-	q := &SitesQuery{Product: -1}
+	read := func(age event.Time) <-chan Document {
+		answer := make(chan Document, 1)
+		go func() {
+			doc, err := p.Sites(noon+age, &SitesQuery{Product: -1}, Identity)
+			if err != nil {
+				t.Errorf("%d ms later: %v", age, err)
+			}
+			answer <- doc
+		}()
+		return answer
+	}
+	letGo := sync.OnceFunc(func() { close(goOn) })
+	defer letGo()
+	maker := read(500)
+	await(t, stopped)
 	before := w.reads.Load()
 	for _, age := range []event.Time{100, 999, 1000} {
-		doc, err := p.Sites(noon+age, q, Identity)
-		if err != nil || doc.AsOf != noon {
-			t.Errorf("%d ms later: as of %d, %v", age, doc.AsOf-noon, err)
+		if doc := await(t, read(age)); doc.AsOf != noon {
+			t.Errorf("%d ms later: as of %d", age, doc.AsOf-noon)
 		}
 	}
+	late := read(1001)
 	if n := w.reads.Load(); n != before {
 		t.Errorf("readers read %d slots while a summary was made", n-before)
 	}
-	late := make(chan Document)
-	go func() { // too late for the old summary: waits for the new one
-		doc, _ := p.Sites(noon+1001, q, Identity)
-		late <- doc
-	}()
-	close(goOn)
-	<-made
-	if doc := <-late; noon+1001-doc.AsOf > 1000 {
-		t.Errorf("as of %d", doc.AsOf-noon)
+	letGo()
+	if doc := await(t, maker); doc.AsOf != noon+500 {
+		t.Errorf("whoever made the summary got one as of %d", doc.AsOf-noon)
+	}
+	if doc := await(t, late); doc.AsOf < noon+500 {
+		t.Errorf("1001 ms later: as of %d", doc.AsOf-noon)
+	}
+}
+
+// await receives, and fails the test where nothing comes for long.
+func await[T any](t *testing.T, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing within 10 s")
+		panic("unreachable")
 	}
 }
 
@@ -172,19 +193,67 @@ func available(d Document) int {
 	return sum
 }
 
-// TestEachDocumentIsMadeOnce has many ask for the same document at once.
-func TestEachDocumentIsMadeOnce(t *testing.T) {
-	p := New(newWorld(t, someSites(60), oneRule), 0)
-	for _, q := range []SlotsQuery{{Site: 3, Product: -1}, {Site: 3, Product: -1, OnlyAvailable: true}} {
-		docs := make([]Document, 16)
+// TestMadeOnce has many ask for the same at once, and counts the looks at slots.
+func TestMadeOnce(t *testing.T) {
+	w := newWorld(t, someSites(60), oneRule)
+	w.onSlot = runtime.Gosched // lets the others go on in the midst of the making
+	p := New(w, 0)
+	together := func(do func(i int)) (reads int) {
+		before := w.reads.Load()
 		var group sync.WaitGroup
-		for i := range docs {
-			group.Go(func() { docs[i], _ = p.Slots(noon, &q, Gzip) })
+		for i := range 16 {
+			group.Go(func() { do(i) })
 		}
 		group.Wait()
+		return int(w.reads.Load() - before)
+	}
+	if n, want := together(func(int) { p.Refresh(noon) }), len(w.taken); n != want {
+		t.Errorf("%d looks at slots for one summary of %d", n, want)
+	}
+	for _, q := range []SlotsQuery{{Site: 3, Product: -1}, {Site: 3, Product: -1, OnlyAvailable: true}} {
+		docs := make([]Document, 16)
+		if n, want := together(func(i int) { docs[i], _ = p.Slots(noon, &q, Gzip) }), len(w.taken)/60; n != want {
+			t.Errorf("%+v: %d looks at %d slots", q, n, want)
+		}
 		for _, d := range docs {
 			if &d.Body[0] != &docs[0].Body[0] {
 				t.Fatalf("%+v: two bodies", q)
+			}
+		}
+	}
+}
+
+// TestAsOfIsNoEarlierThanTheSummary reads with clock readings that come late.
+func TestAsOfIsNoEarlierThanTheSummary(t *testing.T) {
+	w := newWorld(t, someSites(3), oneRule)
+	p := New(w, 0)
+	p.Refresh(noon)
+	doc, err := p.Slots(noon-5, &SlotsQuery{Product: -1}, Identity)
+	if err != nil || doc.AsOf != noon {
+		t.Errorf("slots: as of %d, %v", doc.AsOf-noon, err)
+	}
+	w.definition.Store(define(t, someSites(3), oneRule))
+	doc, err = p.Sites(noon-5, &SitesQuery{Product: -1}, Identity)
+	if err != nil || doc.AsOf != noon {
+		t.Errorf("sites of the next definition: as of %d, %v", doc.AsOf-noon, err)
+	}
+}
+
+// TestBegun checks that a slot has places until it begins, to the millisecond.
+func TestBegun(t *testing.T) {
+	w := newWorld(t, someSites(1), oneRule)
+	d := w.definition.Load()
+	for _, slot := range []event.SlotID{0, 1, 15, 16, event.SlotID(d.SlotCount() - 1)} { // 16 a day
+		starts := d.SlotStarts(slot)
+		for now, want := range map[event.Time]int{starts - 1: d.SlotCount() - int(slot), starts: d.SlotCount() - int(slot) - 1} {
+			p := New(w, 0)
+			sites, err := p.Sites(now, &SitesQuery{Product: -1}, Identity)
+			if err != nil || available(sites) != want*6 {
+				t.Errorf("slot %d begins in %d ms: %d places at the site, want %d slots of 6, %v", slot, starts-now, available(sites), want, err)
+			}
+			slots, err := p.Slots(now, &SlotsQuery{Product: -1}, Identity)
+			if err != nil || available(slots) != want*6 {
+				t.Errorf("slot %d begins in %d ms: %d places of slots, want %d slots of 6, %v", slot, starts-now, available(slots), want, err)
 			}
 		}
 	}

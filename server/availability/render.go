@@ -49,7 +49,10 @@ func (s *snapshot) eachSite(k *key, yield func(site int32, km float64) bool) {
 	case k.near:
 		s.eachNear(k, yield)
 	case k.region == all:
-		for site := k.after + 1; int(site) < len(s.siteIDs) && yield(site, 0); site++ {
+		for site := k.after + 1; int(site) < len(s.siteIDs); site++ {
+			if !yield(site, 0) {
+				return
+			}
 		}
 	default:
 		sites := s.regional[k.region]

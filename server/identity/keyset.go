@@ -21,21 +21,11 @@ const (
 	rsaMax  = 8192 // bits: beyond it one verification costs milliseconds
 )
 
-// The algorithms, of which each key has one.
-var (
-	algHS256 = jwt.SigningMethodHS256.Alg()
-	algEdDSA = jwt.SigningMethodEdDSA.Alg()
-	algES256 = jwt.SigningMethodES256.Alg()
-	algRS256 = jwt.SigningMethodRS256.Alg()
-
-	algorithms = []string{algHS256, algEdDSA, algES256, algRS256}
-)
-
 // pinnedKey is a key with the one algorithm that it may be used by.
 type pinnedKey struct {
-	id        string // "kid"; "" where the key has none
-	algorithm string
-	material  any // as jwt.SigningMethod.Verify takes it: by its type, of that algorithm alone
+	id       string // "kid"; "" where the key has none
+	method   jwt.SigningMethod
+	material any // as method.Verify takes it
 }
 
 // keySet is the keys of one issuer at one moment. It never changes.
@@ -46,15 +36,15 @@ type keySet struct {
 
 // find returns the key of that id for that algorithm. The errors are errKey,
 // where another read of the keys might help, and errAlgorithm.
-func (s *keySet) find(id, algorithm string) (any, error) {
+func (s *keySet) find(id, algorithm []byte) (*pinnedKey, error) {
 	err := error(errKey)
 	for i := range s.keys {
 		key := &s.keys[i]
 		if !s.isMeant(key, id) {
 			continue
 		}
-		if key.algorithm == algorithm {
-			return key.material, nil
+		if key.method.Alg() == string(algorithm) {
+			return key, nil
 		}
 		err = errAlgorithm
 	}
@@ -63,11 +53,11 @@ func (s *keySet) find(id, algorithm string) (any, error) {
 
 // isMeant tells whether a token with that "kid" means key. A token without one
 // means the only key there is.
-func (s *keySet) isMeant(key *pinnedKey, id string) bool {
-	if id == "" || s.anyID {
+func (s *keySet) isMeant(key *pinnedKey, id []byte) bool {
+	if len(id) == 0 || s.anyID {
 		return len(s.keys) == 1
 	}
-	return key.id == id
+	return key.id == string(id)
 }
 
 // parseKeySet reads a JWKS (RFC 7517). Keys for other uses and of other
@@ -119,35 +109,34 @@ func pin(m *jwkset.JWKMarshal) (pinnedKey, error) {
 	if err != nil {
 		return pinnedKey{}, err
 	}
-	key := pinnedKey{id: m.KID, material: jwk.Key()}
-	key.algorithm, err = algorithmOf(jwk.Key())
+	method, err := methodOf(jwk.Key())
 	if err != nil {
 		return pinnedKey{}, err
 	}
-	if alg := m.ALG.String(); alg != "" && alg != key.algorithm && (key.algorithm != algEdDSA || alg != "Ed25519") {
-		return pinnedKey{}, fmt.Errorf("of the algorithm %q, this kind of key is used for %s alone", alg, key.algorithm)
+	if alg := m.ALG.String(); alg != "" && alg != method.Alg() && (method != jwt.SigningMethodEdDSA || alg != "Ed25519") {
+		return pinnedKey{}, fmt.Errorf("of the algorithm %q, this kind of key is used for %s alone", alg, method.Alg())
 	}
-	return key, nil
+	return pinnedKey{id: m.KID, method: method, material: jwk.Key()}, nil
 }
 
-// algorithmOf returns the algorithm that a public key is used by.
-func algorithmOf(key any) (string, error) {
+// methodOf returns the algorithm that a public key is used by.
+func methodOf(key any) (jwt.SigningMethod, error) {
 	switch key := key.(type) {
 	case ed25519.PublicKey:
-		return algEdDSA, nil
+		return jwt.SigningMethodEdDSA, nil
 	case *ecdsa.PublicKey:
 		if key.Curve != elliptic.P256() {
-			return "", fmt.Errorf("on the curve %s, only P-256 is used", key.Curve.Params().Name)
+			return nil, fmt.Errorf("on the curve %s, only P-256 is used", key.Curve.Params().Name)
 		}
-		return algES256, nil
+		return jwt.SigningMethodES256, nil
 	case *rsa.PublicKey:
 		if bits := key.N.BitLen(); bits < rsaMin || bits > rsaMax {
-			return "", fmt.Errorf("RSA of %d bits, it must have %d to %d", bits, rsaMin, rsaMax)
+			return nil, fmt.Errorf("RSA of %d bits, it must have %d to %d", bits, rsaMin, rsaMax)
 		}
 		if key.E < 3 || key.E%2 == 0 {
-			return "", fmt.Errorf("RSA with the exponent %d", key.E)
+			return nil, fmt.Errorf("RSA with the exponent %d", key.E)
 		}
-		return algRS256, nil
+		return jwt.SigningMethodRS256, nil
 	}
-	return "", fmt.Errorf("%T is no key that identity tokens are verified by", key)
+	return nil, fmt.Errorf("%T is no key that identity tokens are verified by", key)
 }

@@ -37,7 +37,7 @@ func TestKeysThatAreUsed(t *testing.T) {
 		"with unknown fields": {with(rsaKey, "issuer", "me"), "RS256"},
 	} {
 		set, err := parseKeySet(jwksOf(t, test.key))
-		if err != nil || len(set.keys) != 1 || set.keys[0].algorithm != test.want || set.keys[0].id != "k" {
+		if err != nil || len(set.keys) != 1 || set.keys[0].method.Alg() != test.want || set.keys[0].id != "k" {
 			t.Errorf("%s: %+v, %v; want one key for %s", name, set, err, test.want)
 		}
 	}
@@ -139,8 +139,8 @@ func FuzzParseKeySet(f *testing.F) {
 			return
 		}
 		for _, key := range set.keys {
-			if got, err := algorithmOf(key.material); err != nil || got != key.algorithm {
-				t.Fatalf("a %T pinned to %s: %s, %v", key.material, key.algorithm, got, err)
+			if got, err := methodOf(key.material); err != nil || got != key.method {
+				t.Fatalf("a %T pinned to %s: %v, %v", key.material, key.method.Alg(), got, err)
 			}
 		}
 	})

@@ -50,21 +50,19 @@ func readSecretKeys(path string) (*keySet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &keySet{keys: []pinnedKey{{algorithm: algHS256, material: secret}}, anyID: true}, nil
+	return &keySet{keys: []pinnedKey{{method: jwt.SigningMethodHS256, material: secret}}, anyID: true}, nil
 }
 
 // Mint signs an HS256 identity token, for rehearsals and tests: of the person
 // subject, born on born, good from now for ttl. Its times are whole seconds.
 func Mint(secret []byte, issuer, audience, subject string, born campaign.Date, now time.Time, ttl time.Duration) string {
-	token := jwt.NewWithClaims(jwt.SigningMethodHS256, &payload{
-		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer:    issuer,
-			Subject:   subject,
-			Audience:  jwt.ClaimStrings{audience},
-			IssuedAt:  jwt.NewNumericDate(now),
-			ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
-		},
-		Birthdate: born.String(),
+	token := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"iss":       issuer,
+		"aud":       audience,
+		"sub":       subject,
+		"birthdate": born.String(),
+		"iat":       now.Unix(),
+		"exp":       now.Add(ttl).Unix(),
 	})
 	signed, err := token.SignedString(secret)
 	if err != nil {

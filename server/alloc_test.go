@@ -1,0 +1,26 @@
+//go:build !race
+
+package server
+
+import "testing"
+
+// The race detector makes pools forget at random, so this counts without it.
+
+// TestBookingAllocatesNothing is the guard of the hot path: the same booking
+// again takes every step of the first but the record's.
+func TestBookingAllocatesNothing(t *testing.T) {
+	s := parts(t, nil)
+	s.attach()
+	ctx := hotBooking(t, s)
+	s.srv.servePublic(ctx)
+	if ctx.Response.StatusCode() != 201 {
+		t.Fatalf("%d %s", ctx.Response.StatusCode(), ctx.Response.Body())
+	}
+	allocs := testing.AllocsPerRun(200, func() {
+		ctx.Response.Reset()
+		s.srv.servePublic(ctx)
+	})
+	if ctx.Response.StatusCode() != 200 || allocs != 0 {
+		t.Fatalf("%v allocations, %d %s", allocs, ctx.Response.StatusCode(), ctx.Response.Body())
+	}
+}
