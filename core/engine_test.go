@@ -297,6 +297,43 @@ func TestSweepIsBounded(t *testing.T) {
 	mustCheck(t, e)
 }
 
+// TestJoin asks for a place in line around each edge, with a line that opens
+// half an hour early and without one.
+func TestJoin(t *testing.T) {
+	without := fmt.Sprintf(smallCampaign, 1)
+	with := without + "line: {enabled: true, opens_before: 30m, order: arrival}\n"
+	const old, young, nobody = "1960-01-01", "1970-01-01", "1990-01-01"
+	for _, c := range []struct {
+		definition, born, now string
+		want                  error
+	}{
+		{without, old, "2021-07-19T19:59:59.999+09:00", core.LineNotOpen},
+		{without, old, "2021-07-19T20:00:00+09:00", nil},
+		{without, old, "2021-07-20T17:59:59.999+09:00", nil},
+		{without, old, "2021-07-20T18:00:00+09:00", core.NotEligible},
+		{without, young, "2021-07-19T19:00:00+09:00", core.LineNotOpen},
+		{without, young, "2021-07-19T20:00:00+09:00", core.NotEligible}, // the window of others is open
+		{without, nobody, "2021-07-19T19:00:00+09:00", core.NotEligible},
+		{with, old, "2021-07-19T19:29:59.999+09:00", core.LineNotOpen},
+		{with, old, "2021-07-19T19:30:00+09:00", nil},
+		{with, young, "2021-07-19T19:30:00+09:00", core.NotEligible},
+		{with, young, "2021-07-20T11:30:00+09:00", nil},
+	} {
+		e, _ := start(t, parse(t, c.definition), &tape{})
+		born, err := campaign.ParseDate(c.born)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := e.Do(at(c.now), &core.Command{Op: core.Join, Person: event.PersonKey{1}, Born: born})
+		if !errors.Is(err, c.want) || (err == nil) != (out.Place.Number == 1) {
+			t.Errorf("born %s at %s: number %d, %v; want %v", c.born, c.now, out.Place.Number, err, c.want)
+		}
+		if errors.Is(err, core.LineNotOpen) && out.Decision.Next < 0 {
+			t.Errorf("born %s at %s: no window is named", c.born, c.now)
+		}
+	}
+}
+
 // TestDeadlines moves and cancels a booking a millisecond around the last
 // moment at which it may be.
 func TestDeadlines(t *testing.T) {

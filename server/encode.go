@@ -168,7 +168,7 @@ func (x *exchange) appendExtras(dst []byte, f fault) []byte {
 }
 
 func (x *exchange) opensAt(f fault, window int) event.Time {
-	if f == faultLineNotOpen && x.rules.Line.Enabled {
+	if f == faultLineNotOpen {
 		return x.rules.LineOpens(window)
 	}
 	return x.rules.Windows[window].Opens

@@ -228,11 +228,11 @@ func TestStateAtEveryEdge(t *testing.T) {
 		if got := on.LineOpen(c.at); got != c.lineTakes {
 			t.Errorf("%s: line open is %v", on.Time(c.at), got)
 		}
-		if off.LineOpen(c.at) {
-			t.Errorf("%s: the line is off and open", on.Time(c.at))
+		if got := off.LineOpen(c.at); got != (c.off == Open) {
+			t.Errorf("%s without a line: joining is open is %v", on.Time(c.at), got)
 		}
 	}
-	if on.LineOpens(0) != first-half || off.LineOpens(0) != 0 {
+	if on.LineOpens(0) != first-half || off.LineOpens(0) != first {
 		t.Errorf("the line opens at %d and %d", on.LineOpens(0), off.LineOpens(0))
 	}
 	names := fmt.Sprint(Scheduled, Early, Open, Closed, State(Paused), State(4))

@@ -34,7 +34,7 @@ func (d *Definition) State(now event.Time) State {
 		case now >= w.Closes:
 		case now >= w.Opens:
 			return Open
-		case d.Line.Enabled && now >= d.LineOpens(i):
+		case now >= d.LineOpens(i):
 			state = Early
 		case state == Closed:
 			state = Scheduled
@@ -43,21 +43,19 @@ func (d *Definition) State(now event.Time) State {
 	return state
 }
 
-// LineOpens returns when the line of a window begins to take people, or 0 where
-// the campaign has no line.
+// LineOpens returns when people may first join for a window: OpensBefore ahead
+// of its opening, or at its opening where the campaign has no line.
 func (d *Definition) LineOpens(window int) event.Time {
+	opens := d.Windows[window].Opens
 	if !d.Line.Enabled {
-		return 0
+		return opens
 	}
-	return d.Windows[window].Opens - event.Time(d.Line.OpensBefore.Milliseconds())
+	return opens - event.Time(d.Line.OpensBefore.Milliseconds())
 }
 
-// LineOpen says whether the line of some window takes people at now: from
-// LineOpens to the window's closing. Without a line it never does.
+// LineOpen says whether people may join for some window at now: from its
+// LineOpens to its closing.
 func (d *Definition) LineOpen(now event.Time) bool {
-	if !d.Line.Enabled {
-		return false
-	}
 	for i := range d.Windows {
 		if now >= d.LineOpens(i) && now < d.Windows[i].Closes {
 			return true
