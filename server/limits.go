@@ -14,7 +14,7 @@ type Limits struct {
 	TargetBytes     int           // the request target: path and query
 	BodyBytes       int           // a request's body
 	RequestsPerConn int           // after which a connection is closed, so that a balancer can spread anew
-	ReadTimeout     time.Duration // from a request's first byte to its last
+	ReadTimeout     time.Duration // from a request's first byte to its answer's first
 	WriteTimeout    time.Duration // for one answer
 	IdleTimeout     time.Duration // between the requests of one connection
 }
@@ -37,8 +37,8 @@ func DefaultLimits() Limits {
 // The admin listener serves few and trusted callers. A profile takes as long
 // as it is asked to, so its answers have a longer deadline.
 const (
-	adminConnections  = 64
-	adminWriteTimeout = 2 * time.Minute
+	adminConnections = 64
+	adminTimeout     = 2 * time.Minute
 )
 
 // complete fills what was left zero and refuses what makes no sense.

@@ -31,6 +31,8 @@ const (
 type boundListener struct {
 	net.Listener
 	limit int64
+	paces paces
+	clock atomic.Int64 // milliseconds since enforce began; written by it
 
 	open    atomic.Int64  // connections handed out and not closed yet; ≤ limit
 	refused atomic.Uint64 // closed at once: past the limit, or out of descriptors
@@ -46,9 +48,9 @@ type boundListener struct {
 	closeError error // of the first Close
 }
 
-func newBoundListener(inner net.Listener, limit int) *boundListener {
+func newBoundListener(inner net.Listener, limit int, p paces) *boundListener {
 	l := &boundListener{
-		Listener: inner, limit: int64(limit),
+		Listener: inner, limit: int64(limit), paces: p,
 		conns: make(map[*boundConn]struct{}), closing: make(chan struct{}),
 	}
 	l.takeSpare()
@@ -130,6 +132,7 @@ func (l *boundListener) keep(conn net.Conn) net.Conn {
 		return nil
 	}
 	c := &boundConn{Conn: conn, of: l}
+	c.act.begin(reading, &l.clock)
 	l.mu.Lock()
 	l.conns[c] = struct{}{}
 	l.mu.Unlock()
@@ -192,9 +195,11 @@ func (l *boundListener) pause(d time.Duration) bool {
 	}
 }
 
-// boundConn gives its room back when it is closed, once.
+// boundConn gives its room back when it is closed, once, and notes what it does
+// (pace.go).
 type boundConn struct {
 	net.Conn
+	act    act
 	of     *boundListener
 	closed atomic.Bool
 }

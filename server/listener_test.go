@@ -56,7 +56,7 @@ func TestListenerOutlivesErrors(t *testing.T) {
 		accepting(syscall.EAGAIN), // ends its batch
 		nil,                       // served
 	}}
-	l := newBoundListener(inner, 4)
+	l := newBoundListener(inner, 4, paces{time.Hour, time.Hour, time.Hour})
 	conn, err := l.Accept()
 	must(t, err)
 	if l.failed.Load() != 4 || l.refused.Load() != 1 || l.open.Load() != 1 || l.spare == nil {
@@ -77,7 +77,7 @@ func TestListenerCloseEndsBackoff(t *testing.T) {
 	for i := range script {
 		script[i] = accepting(syscall.ENOMEM)
 	}
-	l := newBoundListener(&scriptListener{script: script}, 1)
+	l := newBoundListener(&scriptListener{script: script}, 1, paces{time.Hour, time.Hour, time.Hour})
 	done := make(chan error, 1)
 	go func() {
 		_, err := l.Accept()
@@ -187,7 +187,7 @@ func serveStarved() int {
 		report("error", err)
 		return 1
 	}
-	l := newBoundListener(inner, 1000)
+	l := newBoundListener(inner, 1000, paces{time.Hour, time.Hour, time.Hour})
 	report(inner.Addr())
 	go func() { // ends with its parent
 		_, _ = io.Copy(io.Discard, os.Stdin)

@@ -122,8 +122,8 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.exchanges.New = func() any { return new(exchange) }
 	s.stage.set(stageNow{name: stageStarting})
-	s.public = s.newHTTP(s.servePublic, limits.Connections, limits.WriteTimeout)
-	s.admin = s.newHTTP(s.serveAdmin, adminConnections, adminWriteTimeout)
+	s.public = s.newHTTP(s.servePublic, limits.Connections)
+	s.admin = s.newHTTP(s.serveAdmin, adminConnections)
 	return s, nil
 }
 
@@ -137,8 +137,8 @@ func ttl(name string, d, preset, most time.Duration) (time.Duration, error) {
 	return d, nil
 }
 
-// newHTTP makes one HTTP server under the limits.
-func (s *Server) newHTTP(handler fasthttp.RequestHandler, connections int, writeTimeout time.Duration) *fasthttp.Server {
+// newHTTP makes one HTTP server under the limits. Deadlines are its listener's.
+func (s *Server) newHTTP(handler fasthttp.RequestHandler, connections int) *fasthttp.Server {
 	return &fasthttp.Server{
 		Handler:                      handler,
 		ErrorHandler:                 s.unreadable,
@@ -146,9 +146,6 @@ func (s *Server) newHTTP(handler fasthttp.RequestHandler, connections int, write
 		ReadBufferSize:               s.limits.HeaderBytes,
 		MaxRequestBodySize:           s.limits.BodyBytes,
 		MaxRequestsPerConn:           s.limits.RequestsPerConn,
-		ReadTimeout:                  s.limits.ReadTimeout,
-		WriteTimeout:                 writeTimeout,
-		IdleTimeout:                  s.limits.IdleTimeout,
 		DisablePreParseMultipartForm: true,
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
@@ -219,15 +216,19 @@ func (s *Server) LineNotKept() (ids []string) {
 // after Shutdown is over, and the error when one of the listeners fails for
 // good; the other is closed then, with all connections.
 func (s *Server) Serve(public, admin net.Listener) error {
-	pub := newBoundListener(public, s.limits.Connections)
-	adm := newBoundListener(admin, adminConnections)
+	p := paces{read: s.limits.ReadTimeout, write: s.limits.WriteTimeout, idle: s.limits.IdleTimeout}
+	pub := newBoundListener(public, s.limits.Connections, p)
+	p.read, p.write = adminTimeout, adminTimeout
+	adm := newBoundListener(admin, adminConnections, p)
 	if !s.register(pub, adm) {
 		return errors.Join(pub.Close(), adm.Close())
 	}
-	refreshing, stop := context.WithCancel(context.Background())
-	var refresher sync.WaitGroup
-	refresher.Go(func() { s.refresh(refreshing) })
-	defer refresher.Wait()
+	serving, stop := context.WithCancel(context.Background())
+	var keepers sync.WaitGroup
+	keepers.Go(func() { s.refresh(serving) })
+	keepers.Go(func() { pub.enforce(serving) })
+	keepers.Go(func() { adm.enforce(serving) })
+	defer keepers.Wait()
 	defer stop()
 
 	ended := make(chan error, 2)
