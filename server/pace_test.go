@@ -28,15 +28,14 @@ func TestPaces(t *testing.T) {
 			return readAll(server)
 		}, p.read},
 		"sends a byte a second": {func(server, client net.Conn) error {
-			go func() {
-				for {
-					if _, err := client.Write([]byte{'x'}); err != nil {
-						return
-					}
-					time.Sleep(time.Second) // of the test's clock: this is the client's pace
+			second := time.AfterFunc(0, func() { _, _ = client.Write([]byte{'x'}) })
+			defer second.Stop()
+			for {
+				if _, err := server.Read(make([]byte, 10)); err != nil {
+					return err
 				}
-			}()
-			return readAll(server)
+				second.Reset(time.Second)
+			}
 		}, p.read},
 		"does not read": {func(server, _ net.Conn) error {
 			_, err := server.Write(make([]byte, 100))
