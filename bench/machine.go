@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -118,16 +119,22 @@ func usageOf(pid int) (usage, error) {
 	return u, nil
 }
 
-// resident is this process's memory after a collection, in bytes.
-func resident() (float64, error) {
+// resident is this process's memory after a collection, and the most that it
+// ever had, in bytes.
+func resident() (now, peak float64, err error) {
 	debug.FreeOSMemory()
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {
-		return 0, fmt.Errorf("read memory: %w", err)
+		return 0, 0, fmt.Errorf("read memory: %w", err)
 	}
-	kib, err := strconv.ParseInt(strings.TrimSuffix(procField(text, "VmRSS"), " kB"), 10, 64)
+	bytesOf := func(name string) float64 {
+		kib, wrong := strconv.ParseInt(strings.TrimSuffix(procField(text, name), " kB"), 10, 64)
+		err = errors.Join(err, wrong)
+		return float64(kib << 10)
+	}
+	now, peak = bytesOf("VmRSS"), bytesOf("VmHWM")
 	if err != nil {
-		return 0, fmt.Errorf("read memory: %w", err)
+		return 0, 0, fmt.Errorf("read memory: %w", err)
 	}
-	return float64(kib << 10), nil
+	return now, peak, nil
 }

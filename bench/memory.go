@@ -28,7 +28,8 @@ type memoryResult struct {
 	Bare     float64 `json:"bare"`     // with the definition read
 	Empty    float64 `json:"empty"`    // with the campaign in force
 	Full     float64 `json:"full"`     // with all bookings made
-	Held     float64 `json:"held"`     // of it, the Go heap's live objects
+	Peak     float64 `json:"peak"`     // at most, until then
+	Held     float64 `json:"held"`     // of Full, the Go heap's live objects
 	BookedIn float64 `json:"bookedIn"` // seconds
 }
 
@@ -60,6 +61,7 @@ func runMemory(ctx context.Context, o *options, s *Section) error {
 	c.add("a booking, without the empty campaign", "B", (r.Full-r.Empty)/bookings)
 	c.add("empty campaign", "MB", (r.Empty-r.Bare)/1e6)
 	c.add("live heap", "MB", r.Held/1e6)
+	c.add("peak resident", "MB", r.Peak/1e6)
 	c.add("made at", "1/s", bookings/r.BookedIn)
 	s.note("resident is VmRSS after a collection; all includes the program itself and the definition")
 	return nil
@@ -89,21 +91,21 @@ func memoryChild(ctx context.Context, in io.Reader, out io.Writer) error {
 		return err
 	}
 	var r memoryResult
-	if r.Bare, err = resident(); err != nil {
+	if r.Bare, _, err = resident(); err != nil {
 		return err
 	}
 	stand, err := newStand(rules, &memory.Journal{})
 	if err != nil {
 		return err
 	}
-	if r.Empty, err = resident(); err != nil {
+	if r.Empty, _, err = resident(); err != nil {
 		return err
 	}
 	took, err := spread(ctx, uint64(task.Bookings), stand.bookAnywhere)
 	if err != nil {
 		return err
 	}
-	if r.Full, err = resident(); err != nil {
+	if r.Full, r.Peak, err = resident(); err != nil {
 		return err
 	}
 	var heap runtime.MemStats

@@ -90,7 +90,7 @@ func campaignCheck(w io.Writer, name string, asJSON bool) error {
 		if err := writeJSON(w, newCheckReport(d, problems)); err != nil {
 			return err
 		}
-	} else if err := printCheck(w, d, err); err != nil {
+	} else if err := printCheck(w, d, problems); err != nil {
 		return err
 	}
 	if problems != nil {
@@ -99,15 +99,17 @@ func campaignCheck(w io.Writer, name string, asJSON bool) error {
 	return nil
 }
 
-func printCheck(w io.Writer, d *campaign.Definition, fault error) error {
-	report := ""
-	if fault != nil {
-		report = describeProblems(fault) + "\n"
+func printCheck(w io.Writer, d *campaign.Definition, problems *campaign.Problems) error {
+	var text string
+	if problems != nil {
+		text = describeProblems(problems)
 	} else {
-		report = summarize(sumUp(d))
+		text = summarize(sumUp(d))
 	}
-	_, err := io.WriteString(w, report)
-	return err
+	if _, err := io.WriteString(w, text); err != nil {
+		return fmt.Errorf("print the check: %w", err)
+	}
+	return nil
 }
 
 func newCheckReport(d *campaign.Definition, problems *campaign.Problems) checkReport {

@@ -58,7 +58,7 @@ decides a booking.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := loadDefinition(args[0])
 			if err != nil {
-				return fmt.Errorf("%s", describeProblems(err))
+				return explainDefinition(args[0], err)
 			}
 			table, err := simulate(d, born, at)
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -159,6 +160,39 @@ func TestPrintConfigHidesSecrets(t *testing.T) {
 		}
 		if !strings.Contains(stdout.String(), name) || !strings.Contains(stdout.String(), "--admin-token-file") {
 			t.Errorf("the file and where it was given are not there:\n%s", &stdout)
+		}
+	}
+}
+
+// TestExampleNamesEverySetting: the example is read as it stands, and with its
+// commented settings, and leaves none out.
+func TestExampleNamesEverySetting(t *testing.T) {
+	text, err := os.ReadFile("weir.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := regexp.MustCompile(`(?m)^#(?:([a-z_]+:)|(  - \{))`).ReplaceAllString(string(text), "$1$2")
+	var l *layers
+	for _, content := range []string{string(text), all} {
+		l = &layers{given: make(map[string]given)}
+		r := &fileReader{name: "weir.yaml", layers: l}
+		if err := r.read([]byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.parse(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(l.issuers) < 2 {
+		t.Errorf("%d issuers", len(l.issuers))
+	}
+	for i := range settings {
+		s := &settings[i]
+		if _, ok := l.given[s.name]; !ok && !s.ofIssuer() {
+			t.Errorf("%s is not in the example", s.fileKey())
+		}
+		if got := l.given[s.name]; s.value != "" && len(got.values) > 0 && !s.path && got.values[0] != s.value {
+			t.Errorf("%s is %q in the example, %q by default", s.fileKey(), got.values[0], s.value)
 		}
 	}
 }

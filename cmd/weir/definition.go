@@ -44,13 +44,18 @@ func loadDefinition(name string) (*campaign.Definition, error) {
 	})
 }
 
-// describeProblems is the text of an error of loadDefinition with what to do
-// about each problem.
-func describeProblems(err error) string {
+// explainDefinition gives an error of loadDefinition the remedies of all its
+// problems.
+func explainDefinition(name string, err error) error {
 	var problems *campaign.Problems
 	if !errors.As(err, &problems) {
-		return err.Error()
+		return err
 	}
+	return fmt.Errorf("campaign %s is not sound:\n%s", name, strings.TrimSuffix(describeProblems(problems), "\n"))
+}
+
+// describeProblems lists each problem with what to do about it.
+func describeProblems(problems *campaign.Problems) string {
 	var b strings.Builder
 	for _, p := range problems.List {
 		fmt.Fprintf(&b, "%s\n", p)
@@ -61,7 +66,7 @@ func describeProblems(err error) string {
 	if problems.Omitted > 0 {
 		fmt.Fprintf(&b, "and %d more\n", problems.Omitted)
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	return b.String()
 }
 
 // readBounded reads a file of at most limit bytes.

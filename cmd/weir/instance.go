@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,8 +20,12 @@ import (
 	"weir/server/keys"
 )
 
-// stopWithin bounds the end in good order, from the signal to the closed log.
-const stopWithin = 10 * time.Second
+// The end in good order takes stopWithin at most, from the signal to the closed
+// log; answering what is in flight takes no more than drainWithin of it.
+const (
+	stopWithin  = 10 * time.Second
+	drainWithin = 8 * time.Second
+)
 
 // instance is one server from its start to its end:
 //
@@ -54,10 +59,11 @@ type instance struct {
 	journal   journal
 	wal       atomic.Pointer[wal.Log] // the journal where it is durable, for /metrics; nil until it is open
 
-	failed  chan error    // the journal's failure; one at most
-	served  chan error    // what the HTTP server returned
-	ended   chan struct{} // closed when the background work is to end
-	workers sync.WaitGroup
+	failed      chan error    // the journal's failure; one at most
+	failureTold bool          // run returns it; owner: run
+	served      chan error    // what the HTTP server returned
+	ended       chan struct{} // closed when the background work is to end
+	workers     sync.WaitGroup
 }
 
 // newInstance checks what can be checked before anything is opened.
@@ -66,7 +72,8 @@ func newInstance(c *config, stderr io.Writer) (*instance, error) {
 		return nil, usagef(`nobody could prove who they are: no issuer of identity tokens is given. Name one in the
 configuration (identity:), or for a trial type these two lines:
   openssl rand -hex 32 > secret && chmod 600 secret
-  weir serve --identity-hs256-file secret --identity-issuer demo --identity-audience weir --campaign sample:kr-2021-50s`)
+  weir serve --identity-hs256-file secret --identity-issuer demo --identity-audience weir --campaign sample:kr-2021-50s
+Or type weir demo for a server with all of that and a campaign that opens in a minute`)
 	}
 	log, err := newLogger(stderr, c)
 	if err != nil {
@@ -85,13 +92,25 @@ configuration (identity:), or for a trial type these two lines:
 // run serves until ctx ends or something fails.
 func (in *instance) run(ctx context.Context) error {
 	in.announce()
+	reloads, stop := hangups()
+	defer stop()
 	if err := in.open(); err != nil {
 		return errors.Join(err, in.close(context.WithoutCancel(ctx)))
 	}
 	go func() { in.served <- in.http.Serve(in.listeners.public, in.listeners.admin) }()
 	err := in.start(ctx)
 	if err == nil {
-		err = in.wait(ctx)
+		err = in.wait(ctx, reloads)
+	}
+	if errors.Is(err, errStopped) {
+		in.log.Info("stopped while the log was being read; the next start reads it again")
+		err = nil
+	}
+	select {
+	case failure := <-in.failed:
+		in.failureTold = true
+		err = journalFailure(in.config.data, failure)
+	default:
 	}
 	return errors.Join(err, in.close(context.WithoutCancel(ctx)))
 }
@@ -194,7 +213,7 @@ func (in *instance) define() error {
 	for _, name := range in.config.campaigns {
 		d, err := loadDefinition(name)
 		if err != nil {
-			return fmt.Errorf("campaign %s:\n%s", name, describeProblems(err))
+			return explainDefinition(name, err)
 		}
 		in.definitions = append(in.definitions, d)
 	}
@@ -225,23 +244,21 @@ func (in *instance) defineOne(d *campaign.Definition) error {
 }
 
 // wait returns when ctx ends, the HTTP server gives up or the journal fails.
-func (in *instance) wait(ctx context.Context) error {
-	reloads, stop := hangups()
-	defer stop()
+func (in *instance) wait(ctx context.Context, reloads <-chan os.Signal) error {
 	for {
 		select {
 		case <-ctx.Done():
 			in.log.Info("stopping: requests in flight are answered, then the log is closed")
 			return nil
 		case err := <-in.served:
-			in.served <- err // close waits for it as well
+			in.served <- nil // close waits for it as well
 			if err != nil {
 				return fmt.Errorf("serve: %w", err)
 			}
 			return nil
 		case err := <-in.failed:
-			in.failed <- err // close looks at it as well
-			return journalFailure(in.config.data, err)
+			in.failed <- err // run tells what it means
+			return err
 		case <-reloads:
 			in.reload()
 		}
@@ -280,13 +297,13 @@ func (in *instance) close(ctx context.Context) error {
 }
 
 func (in *instance) closeHTTP(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, drainWithin)
+	defer cancel()
 	err := in.http.Shutdown(ctx)
 	in.listeners.close() // what Serve was not given yet
 	select {
 	case served := <-in.served:
-		if err == nil && served != nil && len(in.failed) == 0 {
-			err = served
-		}
+		err = errors.Join(err, served)
 	case <-ctx.Done():
 		err = errors.Join(err, fmt.Errorf("the listeners did not close: %w", ctx.Err()))
 	}

@@ -131,7 +131,7 @@ func (in *instance) closeJournal(ctx context.Context) error {
 	go func() { closed <- in.journal.Close() }()
 	select {
 	case err := <-closed:
-		if err != nil && len(in.failed) == 0 {
+		if err != nil && !in.failureTold {
 			return fmt.Errorf("close the log: %w", err)
 		}
 		return nil

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bufio"
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -144,15 +148,65 @@ func TestSecretsAreMadeOnce(t *testing.T) {
 	}
 }
 
-func TestFirstSignalAsksForTheEnd(t *testing.T) {
-	ctx, stop := interruptible(t.Context())
+// signalChild, set in the environment, makes this test binary a process that
+// waits for signals.
+const signalChild = "TEST_SIGNAL_CHILD"
+
+// waitForSignals tells of the first signal and then never ends by itself, as a
+// server whose disk hangs.
+func waitForSignals() int {
+	ctx, stop := interruptible(context.Background())
 	defer stop()
-	if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+	fmt.Println("waiting")
+	<-ctx.Done()
+	fmt.Println("asked to end")
+	<-time.After(testDeadline)
+	return exitDone
+}
+
+// TestLaterSignalEndsAtOnce: the first asks for an end in good order, its echo
+// changes nothing, a later one does not wait for the end.
+func TestLaterSignalEndsAtOnce(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case <-ctx.Done():
-	case <-time.After(10 * time.Second):
-		t.Error("the context did not end")
+	ctx, cancel := contextWithDeadline(t)
+	defer cancel()
+	child := exec.CommandContext(ctx, self)
+	child.Env = append(os.Environ(), signalChild+"=1")
+	stdout, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stdout)
+	began := time.Now()
+	for _, want := range []string{"waiting", "asked to end"} {
+		if !lines.Scan() || lines.Text() != want {
+			t.Fatalf("%q, want %q", lines.Text(), want)
+		}
+		if err := child.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- child.Wait() }()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		select {
+		case <-again.C:
+			_ = child.Process.Signal(syscall.SIGTERM) // it may have ended
+			continue
+		case err = <-ended:
+		}
+		break
+	}
+	var exit *exec.ExitError
+	if took := time.Since(began); !errors.As(err, &exit) || exit.ExitCode() != exitWrong || took < echoWithin {
+		t.Errorf("after %v: %v", took, err)
 	}
 }

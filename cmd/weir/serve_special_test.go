@@ -23,6 +23,10 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"weir/core"
+	"weir/persist/recovery"
+	"weir/persist/wal"
 )
 
 const (
@@ -46,6 +50,12 @@ func TestRehearsal(t *testing.T) {
 	}
 	if first.Before(start) || first.Sub(start) > testDeadline {
 		t.Errorf("the clock reads %v, asked for %v", first, start)
+	}
+	token := weir(t, "token", "--hs256-file", s.secret, "--issuer", "i", "--audience", "a", "--sub", "p", "--born", "1967-08-15",
+		"--at", rehearsalStart).want(t, exitDone).stdout
+	status, verdict := s.ask("GET", "http://"+server.Addr+"/v1/campaigns/"+sampleName+"/eligibility", strings.TrimSpace(token), "")
+	if status != http.StatusOK || verdict["reason"] != "window_not_open" {
+		t.Errorf("a minute before the opening: %d %v", status, verdict)
 	}
 	s.stop(server)
 
@@ -259,13 +269,27 @@ func TestInstanceEndsClean(t *testing.T) {
 			} else {
 				cancel()
 			}
-			if err := in.run(ctx); err != nil && !errors.Is(err, errStopped) {
+			if err := in.run(ctx); err != nil {
 				t.Errorf("%v\n%s", err, &stderr)
 			}
 			verifyNoLeak(t)
 		})
 	}
 	weir(t, "verify", "--data", s.data()).want(t, exitDone, "sound", "campaign small")
+}
+
+// TestStopWhileReading: a long log does not hold the end up, and what it was
+// stopped at is as sound as before.
+func TestStopWhileReading(t *testing.T) {
+	s := newSite(t)
+	s.stop(s.start("--campaign", smallFile))
+	state := &stoppable{engine: core.New()}
+	state.stop.Store(true)
+	log, _, err := recovery.Open(s.data(), wal.Options{}, state, nil)
+	if log != nil || !errors.Is(err, errStopped) || !errors.Is(explainJournal(&config{}, err), errStopped) {
+		t.Errorf("%v", err)
+	}
+	weir(t, "verify", "--data", s.data()).want(t, exitDone, "sound")
 }
 
 // verifyNoLeak allows the HTTP library's cleaner, which sleeps for ten seconds

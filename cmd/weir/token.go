@@ -17,6 +17,7 @@ type tokenFlags struct {
 	audience   string
 	subject    string
 	born       string
+	at         string // empty: now
 	ttl        time.Duration
 }
 
@@ -27,8 +28,11 @@ func tokenCommand() *cobra.Command {
 		Short: "Make an identity token for a test or a rehearsal",
 		Long: `Prints an identity token (a JWT signed with HS256) as an issuer would give it
 to the person. Whoever holds the secret can be anybody: keep rehearsal secrets
-away from servers in earnest.`,
-		Example: "  weir token --hs256-file secret --issuer demo --audience weir --sub person-1 --born 1968-03-01\n  weir token --hs256-file secret --issuer demo --audience weir --sub person-2 --born 1967-01-31 --ttl 10m",
+away from servers in earnest.
+
+A rehearsal has a clock of its own, and a token that was issued in its future is
+refused there: give such a token the rehearsal's time with --at.`,
+		Example: "  weir token --hs256-file secret --issuer demo --audience weir --sub person-1 --born 1968-03-01\n  weir token --hs256-file secret --issuer demo --audience weir --sub person-2 --born 1967-01-31 --ttl 10m\n  weir token --hs256-file secret --issuer demo --audience weir --sub person-3 --born 1967-01-31 --at 2021-07-19T19:59:00+09:00 --ttl 24h",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			token, err := mintToken(&f, time.Now())
@@ -45,6 +49,7 @@ away from servers in earnest.`,
 	flags.StringVar(&f.audience, "audience", "", "`name` of the audience (aud)")
 	flags.StringVar(&f.subject, "sub", "", "`name` of the person at the issuer (sub)")
 	flags.StringVar(&f.born, "born", "", "`date` of birth (birthdate), as 1968-03-01")
+	flags.StringVar(&f.at, "at", "", "`time` of issue (RFC 3339), for a rehearsal (default: now)")
 	flags.DurationVar(&f.ttl, "ttl", time.Hour, "`how long` the token is good for")
 	return cmd
 }
@@ -60,6 +65,11 @@ func mintToken(f *tokenFlags, now time.Time) (string, error) {
 	born, err := campaign.ParseDate(f.born)
 	if err != nil {
 		return "", usagef("--born: %w", err)
+	}
+	if f.at != "" {
+		if now, err = time.Parse(time.RFC3339, f.at); err != nil {
+			return "", usagef("--at: %q is no time with its offset: it has the form 2021-07-19T19:59:00+09:00", f.at)
+		}
 	}
 	if f.ttl < time.Second {
 		return "", usagef("--ttl: %v is too short: a second is the least", f.ttl)

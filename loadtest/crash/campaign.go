@@ -103,7 +103,7 @@ func (c *campaignRun) round(ctx context.Context) error {
 	if err := c.loadAndKill(ctx, server, client); err != nil {
 		return fmt.Errorf("under load: %w\n%s", err, server.Log())
 	}
-	return c.judge(ctx)
+	return c.judge(ctx, fmt.Sprintf("round %d", c.summary.Rounds+1))
 }
 
 // killCold kills a server that is about to be ready, or just is.
@@ -163,24 +163,23 @@ func (c *campaignRun) loadAndKill(ctx context.Context, server *process.Server, c
 		server.Kill()
 	}()
 	err := c.each(func(a *actor) error { return a.run(ctx, client) })
-	if err != nil {
-		server.Kill() // some actors may be going on
-	}
 	return errors.Join(err, <-killed)
 }
 
 // each runs f for all actors at once.
-func (c *campaignRun) each(f func(*actor) error) error {
-	faults := make([]error, len(c.actors))
+func (c *campaignRun) each(f func(*actor) error) error { return c.eachOf(c.actors, f) }
+
+func (c *campaignRun) eachOf(actors []*actor, f func(*actor) error) error {
+	faults := make([]error, len(actors))
 	var running sync.WaitGroup
-	for i, a := range c.actors {
+	for i, a := range actors {
 		running.Go(func() { faults[i] = f(a) })
 	}
 	running.Wait()
 	return errors.Join(faults...)
 }
 
-func (c *campaignRun) judge(ctx context.Context) error {
+func (c *campaignRun) judge(ctx context.Context, when string) error {
 	world, err := c.stage.inspect(ctx)
 	if err != nil {
 		return fmt.Errorf("what is on disk: %w", err)
@@ -198,8 +197,8 @@ func (c *campaignRun) judge(ctx context.Context) error {
 			c.summary.Unanswered++
 		}
 	}
-	c.Log("round %d: %d requests answered, %d people, %d bookings, %d of %d places taken",
-		c.summary.Rounds+1, c.summary.Answered, len(people), len(world.Bookings), world.Totals.Taken, world.Totals.Places)
+	c.Log("%s: %d requests answered, %d people, %d bookings, %d of %d places taken",
+		when, c.summary.Answered, len(people), len(world.Bookings), world.Totals.Taken, world.Totals.Places)
 	return nil
 }
 
@@ -223,5 +222,5 @@ func (c *campaignRun) last(ctx context.Context) error {
 	if err := server.Stop(); err != nil {
 		return err
 	}
-	return c.judge(ctx)
+	return c.judge(ctx, "at the end")
 }

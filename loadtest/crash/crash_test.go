@@ -4,6 +4,7 @@ package crash
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -54,6 +55,39 @@ func TestCrash(t *testing.T) {
 	}
 	if summary.Rounds != rounds || summary.Bookings == 0 || summary.Answered < 100*rounds {
 		t.Errorf("too little was tried to find anything: %+v", summary)
+	}
+}
+
+// TestCrashNoticesLoss puts an older copy of the data back behind the server's
+// back, as a disk that lost writes would, and wants the judge to notice.
+func TestCrashNoticesLoss(t *testing.T) {
+	seed := numberFrom(t, seedVariable, uint64(time.Now().UnixNano()))
+	c, err := newRun(Options{Binary: binary, Dir: t.TempDir(), Seed: seed, Actors: crashActors, Log: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.round(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	older := c.stage.path("older")
+	if err := os.CopyFS(older, os.DirFS(c.stage.data())); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.round(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.RemoveAll(c.stage.data()), os.Rename(older, c.stage.data())); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.judge(t.Context(), "with older data"); !errors.Is(err, ErrLost) {
+		t.Errorf("on disk: %v, want %v", err, ErrLost)
+	}
+	server, _, err := c.start(t.Context())
+	if err == nil {
+		server.Kill()
+	}
+	if !errors.Is(err, ErrLost) {
+		t.Errorf("over HTTP: %v, want %v", err, ErrLost)
 	}
 }
 

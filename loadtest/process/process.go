@@ -148,8 +148,15 @@ func (s *Server) Kill() {
 	<-s.done
 }
 
-// signal reaches the whole group. It fails only where that is gone already.
-func (s *Server) signal(sig syscall.Signal) { _ = syscall.Kill(-s.PID(), sig) }
+// signal reaches the whole group, unless the process has ended: its number may
+// be another's by then.
+func (s *Server) signal(sig syscall.Signal) {
+	select {
+	case <-s.done:
+	default:
+		_ = syscall.Kill(-s.PID(), sig) // fails only where it is gone already
+	}
+}
 
 // Stop asks the process to end, waits, and fails where it does not end in good
 // order and in time; then it is killed.

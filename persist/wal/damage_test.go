@@ -95,6 +95,7 @@ func (p *piece) after(envelopes int) (head, int64) {
 }
 
 func TestEveryCutOfTheLast64KiB(t *testing.T) {
+	t.Parallel()
 	for _, p := range pieces(t) {
 		for n := range p.segment.size + 1 {
 			want, end := p.after(p.whole(n))
@@ -122,6 +123,7 @@ func expectDamage(t *testing.T, err error, through, from event.Seq) {
 }
 
 func TestEveryBitOfAnEnvelope(t *testing.T) {
+	t.Parallel()
 	p := pieces(t)[3]
 	for _, i := range []int{1, len(p.ends) - 1} {
 		want, begin := p.after(i)

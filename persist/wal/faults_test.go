@@ -77,6 +77,7 @@ func expectPoisoned(t *testing.T, l *Log, err error, fatal chan error) {
 // Every file operation of a log's life fails once, or for good: nothing that
 // was acknowledged is missing afterwards, and the directory opens.
 func TestFailTheNthOperation(t *testing.T) {
+	t.Parallel()
 	for _, dead := range []bool{false, true} {
 		for n, passed := int64(1), false; !passed; n++ {
 			dir := t.TempDir()
@@ -96,6 +97,7 @@ func TestFailTheNthOperation(t *testing.T) {
 }
 
 func TestFailTheNthOperationOfANewDirectory(t *testing.T) {
+	t.Parallel()
 	for n := int64(1); ; n++ {
 		dir := t.TempDir()
 		f, count := failing(n, true)
@@ -112,6 +114,7 @@ func TestFailTheNthOperationOfANewDirectory(t *testing.T) {
 
 // Every file operation of a repair fails for good: the next start repairs.
 func TestFailTheNthOperationOfARepair(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	l := mustOpen(t, dir, small())
 	fill(t, l, 40)

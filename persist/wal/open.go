@@ -97,9 +97,11 @@ func (op *opening) load(id Identity) (err error) {
 		return fmt.Errorf("%w: %s belongs to another data directory; put the right one back", ErrForeign, op.walDir)
 	}
 	if errors.Is(err, errMark) {
+		d := &Damage{Path: path, What: "the mark is gone or unreadable; was " + walName + "/ emptied? " + err.Error(), Remedy: remedyDamage}
 		if !op.options.AcceptLoss {
-			return &Damage{Path: path, What: "the log was in use and its mark is gone or unreadable (was " + walName + " emptied?): " + err.Error(), Remedy: remedyDamage}
+			return d
 		}
+		op.report.Lost = d
 		op.known, err = mark{head: head{digest: op.identity}, identity: op.identity}, nil
 		if err := op.options.files.mkdir(op.walDir); err != nil {
 			return err

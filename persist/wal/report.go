@@ -55,19 +55,34 @@ func (d *Damage) Unwrap() []error {
 // Error tells all of it in one line.
 func (d *Damage) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s at byte %d: %s; records 1 to %d are sound", d.Path, d.Offset, d.What, d.SoundThrough)
+	fmt.Fprintf(&b, "%s at byte %d: %s", d.Path, d.Offset, d.What)
+	if d.SoundThrough > 0 {
+		fmt.Fprintf(&b, "; %s sound", records(1, d.SoundThrough))
+	} else {
+		b.WriteString("; no record before it is known to be sound")
+	}
 	switch {
 	case d.SoundFrom > d.SoundThrough+1:
-		fmt.Fprintf(&b, "; %d to %d are lost, and from %d on they are sound again", d.SoundThrough+1, d.SoundFrom-1, d.SoundFrom)
+		fmt.Fprintf(&b, "; %s lost, and from record %d on the log is sound again",
+			records(d.SoundThrough+1, d.SoundFrom-1), d.SoundFrom)
 	case d.SoundFrom > 0:
 		fmt.Fprintf(&b, "; record %d is there again behind the damage", d.SoundFrom)
 	case d.Acknowledged > d.SoundThrough:
-		fmt.Fprintf(&b, "; %d to %d at least were acknowledged and are lost", d.SoundThrough+1, d.Acknowledged)
+		fmt.Fprintf(&b, "; %s known to have been acknowledged and lost, perhaps more behind",
+			records(d.SoundThrough+1, d.Acknowledged))
 	default:
 		fmt.Fprintf(&b, "; how many followed is not known")
 	}
 	fmt.Fprintf(&b, "; %s", d.Remedy)
 	return b.String()
+}
+
+// records says "records 3 to 7 are", or "record 3 is".
+func records(from, to event.Seq) string {
+	if from == to {
+		return fmt.Sprintf("record %d is", from)
+	}
+	return fmt.Sprintf("records %d to %d are", from, to)
 }
 
 const (
