@@ -95,7 +95,7 @@ func (j *judgement) acknowledged(people []*Person) map[string]bool {
 			}
 			told[b.Code] = true
 			switch found, there := j.found[b.Code]; {
-			case !there && i == replaceable:
+			case !there && i == replaceable: // the unanswered booking has come in its place
 			case !there:
 				j.fault(ErrLost, "%s: booking %s on %s (%s)", p.Subject, b.Code, b.Slot, b.State)
 			case !p.allows(b, found):
