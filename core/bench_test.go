@@ -50,11 +50,11 @@ func key(i int) (k event.PersonKey) {
 // void is a journal that numbers records and drops them.
 type void struct{ seq atomic.Uint64 }
 
-func (v *void) Reserve(int) error                { return nil }
-func (v *void) Release(int)                      {}
-func (v *void) Append(r *event.Record) event.Seq { return event.Seq(v.seq.Add(1)) }
-func (v *void) Wait(event.Seq) error             { return nil }
-func (v *void) Durable() event.Seq               { return event.Seq(v.seq.Load()) }
+func (v *void) Reserve(int) error              { return nil }
+func (v *void) Release(int)                    {}
+func (v *void) Append(*event.Record) event.Seq { return event.Seq(v.seq.Add(1)) }
+func (v *void) Wait(event.Seq) error           { return nil }
+func (v *void) Durable() event.Seq             { return event.Seq(v.seq.Load()) }
 
 func booker(t testing.TB, sites int) (book func(i int, slot event.SlotID) error, slots int) {
 	e, camp := start(t, parse(t, bigCampaign(sites, 65535)), &void{})

@@ -1,6 +1,8 @@
 package core_test
 
 import (
+	"slices"
+
 	"weir/core"
 	"weir/core/campaign"
 	"weir/core/event"
@@ -205,19 +207,14 @@ func (t *twin) book(now event.Time, c *core.Command, p *twinPerson) (core.Outcom
 	return core.Outcome{Seq: seq, Done: true, Booking: b.Booking}, nil
 }
 
-// forget drops the oldest cancelled bookings beyond the three that stay
-// readable, before the newest booking was added.
+// forget drops the oldest cancelled booking where three of them are readable:
+// the new booking takes its place.
 func (p *twinPerson) forget() {
-	cancelled := len(p.bookings) - len(p.standing())
-	for i := 0; cancelled >= 3 && i < len(p.bookings); {
-		if p.bookings[i].State != core.Cancelled {
-			i++
-			continue
-		}
-		p.bookings = append(p.bookings[:i], p.bookings[i+1:]...)
-		cancelled--
-		break
+	if len(p.bookings)-len(p.standing()) < 3 {
+		return
 	}
+	oldest := slices.IndexFunc(p.bookings, func(b *twinBooking) bool { return b.State == core.Cancelled })
+	p.bookings = slices.Delete(p.bookings, oldest, oldest+1)
 }
 
 func (t *twin) change(now event.Time, c *core.Command, p *twinPerson) (core.Outcome, error) {

@@ -24,11 +24,13 @@ type Person struct {
 	Newest   event.Seq // no record behind it has changed what stands here
 	Place    Place     // Number 0: none
 	Hold     Held      // Seq 0: none; it may have expired
-	Bookings []Booking // newest first, cancelled ones too
+	Bookings []Booking // newest first: all that stand, and three cancelled ones at most
 }
 
 // Person returns what the person has, durable or not: the caller waits for
-// Newest before telling it. Bookings are appended to bookings.
+// Newest before telling it. Bookings are appended to bookings. Of the cancelled
+// ones only the newest stay, three at most: without a bound, booking and
+// cancelling in turn would fill the memory. Older ones are in the log alone.
 func (c *Campaign) Person(key event.PersonKey, bookings []Booking) Person {
 	shard := c.people.Shard(key)
 	shard.Lock()
@@ -89,8 +91,9 @@ func (c *Campaign) Totals() Totals {
 	return t
 }
 
-// EachBooking calls yield with every booking, cancelled ones too, and whose it
-// is, until yield returns false. Each shard of people is copied under its lock
+// EachBooking calls yield with every booking that stands and the newest
+// cancelled ones of each person, three at most (see Person), and whose it is,
+// until yield returns false. Each shard of people is copied under its lock
 // before yield sees it.
 func (c *Campaign) EachBooking(yield func(event.PersonKey, Booking) bool) {
 	type entry struct {

@@ -131,7 +131,8 @@ func (s *Server) answerWatcher(ctx *fasthttp.RequestCtx, path string) {
 	}
 }
 
-// answerReady says whether public requests are served, and if not, why.
+// answerReady says whether public requests are served, and if not, why; and
+// what its watchers should know of a server that is not in earnest.
 func (s *Server) answerReady(ctx *fasthttp.RequestCtx) {
 	n := s.stage.now.Load()
 	ctx.SetContentType(jsonType)
@@ -144,6 +145,10 @@ func (s *Server) answerReady(ctx *fasthttp.RequestCtx) {
 		if n.eta > 0 {
 			body = fmt.Appendf(body, `,"eta_seconds":%d`, int(n.left().Seconds()))
 		}
+	}
+	if s.notice != "" {
+		body = append(body, `,"notice":`...)
+		body = appendString(body, s.notice)
 	}
 	ctx.SetBody(append(body, '}'))
 }

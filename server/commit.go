@@ -14,14 +14,14 @@ func (x *exchange) commit() error {
 	out, refusal := x.state.booker.Do(x.now, &x.command)
 	x.outcome = out
 	if err := x.durable(out.Seq); err != nil {
-		x.s.metrics.commanded(x.command.Op, faultOf(err), false)
+		x.tally.commanded(x.command.Op, faultOf(err), false)
 		return err
 	}
 	if refusal != nil {
-		x.s.metrics.commanded(x.command.Op, faultOf(refusal), false)
+		x.tally.commanded(x.command.Op, faultOf(refusal), false)
 		return refusal
 	}
-	x.s.metrics.commanded(x.command.Op, 0, out.Done)
+	x.tally.commanded(x.command.Op, 0, out.Done)
 	return nil
 }
 

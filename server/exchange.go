@@ -18,9 +18,10 @@ import (
 // goroutine that serves the request and goes back to the pool after it, so
 // slices and commands in it cost nothing anew.
 type exchange struct {
-	s   *Server
-	ctx *fasthttp.RequestCtx
-	now event.Time // the one reading of the clock
+	s     *Server
+	ctx   *fasthttp.RequestCtx
+	now   event.Time // the one reading of the clock
+	tally *tally     // that its figures go to
 
 	fields   fields
 	query    []byte               // of the request target, without the question mark
@@ -44,6 +45,14 @@ type exchange struct {
 }
 
 const jsonType = "application/json"
+
+// Header fields of nearly every answer, in the form that needs no looking at.
+var (
+	cacheControl       = []byte(fasthttp.HeaderCacheControl)
+	contentTypeOptions = []byte(fasthttp.HeaderXContentTypeOptions)
+	noStore            = []byte("no-store")
+	noSniff            = []byte("nosniff")
+)
 
 // begin makes x ready for the request in ctx. What is not reset here is
 // scratch, or set before it is read.
@@ -79,7 +88,7 @@ func (s *Server) finish(x *exchange) {
 		writeProblem(x.ctx, faultInternal, s.language.match(x.fields.acceptLanguage))
 	}
 	s.inFlight.Add(-1)
-	s.metrics.served(x)
+	x.tally.served(x)
 	x.ctx = nil
 	x.fields = fields{}
 	s.exchanges.Put(x)
@@ -107,7 +116,6 @@ func (s *Server) logPanic(cause any) {
 
 // serve takes the steps that all requests have in common.
 func (x *exchange) serve() error {
-	x.fields = fields{}
 	if err := x.fields.read(x.ctx.Request.Header.RawHeaders()); err != nil {
 		return err
 	}
@@ -177,8 +185,8 @@ func (x *exchange) json(status int) error {
 	x.ctx.SetStatusCode(status)
 	h := &x.ctx.Response.Header
 	h.SetContentType(jsonType)
-	h.Set(fasthttp.HeaderCacheControl, "no-store")
-	h.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
+	h.SetCanonical(cacheControl, noStore)
+	h.SetCanonical(contentTypeOptions, noSniff)
 	x.ctx.Response.SetBody(x.out)
 	return nil
 }

@@ -24,13 +24,12 @@ type fields struct {
 	transferEncoding bool
 }
 
-// read takes the fields out of the raw header lines. It refuses with
+// read takes the fields, which are zero, out of the raw header lines. It refuses with
 // faultRequest what the HTTP library lets pass but a proxy in front may read
 // differently, which is how requests are smuggled: folded lines, lines ended
 // by a bare LF, names with spaces, and a length together with a transfer
 // coding.
 func (f *fields) read(raw []byte) error {
-	*f = fields{}
 	for len(raw) > 0 {
 		end := bytes.IndexByte(raw, '\n')
 		if end < 1 || raw[end-1] != '\r' {

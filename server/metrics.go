@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -16,9 +17,13 @@ import (
 // Metric names carry routes, problem codes and campaign ids as labels: sets
 // that the program and the operator bound. Nothing in them is a person's.
 
-// latencyBounds are the upper bounds of the latency buckets, in seconds.
-var latencyBounds = []float64{
-	0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5,
+// latencyBounds are the upper bounds of the latency buckets.
+var latencyBounds = [...]time.Duration{
+	100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
+	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond,
+	10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond,
+	100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
+	time.Second, 2500 * time.Millisecond, 5 * time.Second,
 }
 
 const (
@@ -34,75 +39,136 @@ var opNames = [commandOps]string{
 	core.Book: "book", core.Change: "change", core.Cancel: "cancel",
 }
 
-// serverMetrics counts what the server does. The hot path only adds to
-// counters that exist; those that depend on what happens are made when it
-// first does.
+// serverMetrics counts what the server does.
 type serverMetrics struct {
 	set      *metrics.Set
 	panics   *metrics.Counter
 	problems [faultEnd]*metrics.Counter
-	requests [][statusSlots]*metrics.Counter // by route and class; the last row: no route
-	latency  []*metrics.PrometheusHistogram
-	commands [commandOps][outcomeRest + int(faultEnd)]atomic.Pointer[metrics.Counter]
+	tallies  [tallies]tally
+	next     atomic.Uint32 // tally that the next exchange gets
+}
+
+// tallies is how many stripes the figures of every request are kept in. A
+// counter that all processors add to costs each of them a cache miss a
+// request, and there are several; an exchange stays with one stripe, and
+// mostly with one processor.
+const tallies = 8
+
+// tally is one stripe.
+type tally struct {
+	requests [][statusSlots]atomic.Uint64 // by route and class; the last row: no route
+	latency  []latency                    // by route, likewise
+	commands [commandOps][outcomeRest + int(faultEnd)]atomic.Uint64
+	_        [64]byte
+}
+
+// latency is a histogram by latencyBounds; the last bucket has no bound.
+type latency struct {
+	buckets [len(latencyBounds) + 1]atomic.Uint64
+	nanos   atomic.Uint64
 }
 
 func newServerMetrics() *serverMetrics {
 	set := metrics.NewSet()
-	m := &serverMetrics{
-		set:    set,
-		panics: set.NewCounter("weir_http_panics_total"),
-	}
+	m := &serverMetrics{set: set, panics: set.NewCounter("weir_http_panics_total")}
 	for f := fault(1); f < faultEnd; f++ {
 		m.problems[f] = set.GetOrCreateCounter(fmt.Sprintf(`weir_http_problems_total{code=%q}`, faults[f].code))
 	}
-	for i := range len(publicRoutes) + 1 {
-		label := (*route)(nil).label()
-		if i < len(publicRoutes) {
-			label = publicRoutes[i].label()
-		}
-		m.latency = append(m.latency, set.NewPrometheusHistogramExt(
-			fmt.Sprintf(`weir_http_request_seconds{route=%q}`, label), latencyBounds))
-		var row [statusSlots]*metrics.Counter
-		for class := range row {
-			row[class] = set.NewCounter(fmt.Sprintf(`weir_http_requests_total{route=%q,status="%dxx"}`, label, class+1))
-		}
-		m.requests = append(m.requests, row)
+	for i := range m.tallies {
+		m.tallies[i].requests = make([][statusSlots]atomic.Uint64, len(publicRoutes)+1)
+		m.tallies[i].latency = make([]latency, len(publicRoutes)+1)
 	}
 	return m
 }
 
+// tally returns the stripe for one more exchange.
+func (m *serverMetrics) tally() *tally { return &m.tallies[m.next.Add(1)%tallies] }
+
 // served counts an answered request.
-func (m *serverMetrics) served(x *exchange) {
+func (t *tally) served(x *exchange) {
 	row := len(publicRoutes)
 	if x.route != nil {
 		row = x.route.index
 	}
 	class := min(max(x.ctx.Response.StatusCode()/100, 1), statusSlots)
-	m.requests[row][class-1].Inc()
-	m.latency[row].Update(time.Since(x.ctx.Time()).Seconds())
+	t.requests[row][class-1].Add(1)
+	took := time.Since(x.ctx.Time())
+	bucket := 0
+	for bucket < len(latencyBounds) && took > latencyBounds[bucket] {
+		bucket++
+	}
+	t.latency[row].buckets[bucket].Add(1)
+	t.latency[row].nanos.Add(uint64(took))
 }
 
 // commanded counts what became of a command; refused is zero where it was not.
-func (m *serverMetrics) commanded(op core.Op, refused fault, done bool) {
-	outcome, name := outcomeSame, "repeated"
+func (t *tally) commanded(op core.Op, refused fault, done bool) {
+	outcome := outcomeSame
 	switch {
 	case refused != 0:
-		outcome, name = outcomeRest+int(refused), faults[refused].code
+		outcome = outcomeRest + int(refused)
 	case done:
-		outcome, name = outcomeDone, "done"
+		outcome = outcomeDone
 	}
-	slot := &m.commands[op][outcome]
-	c := slot.Load()
-	if c == nil {
-		c = m.set.GetOrCreateCounter(fmt.Sprintf(`weir_commands_total{op=%q,outcome=%q}`, opNames[op], name))
-		slot.Store(c)
+	t.commands[op][outcome].Add(1)
+}
+
+func outcomeName(outcome int) string {
+	switch outcome {
+	case outcomeDone:
+		return "done"
+	case outcomeSame:
+		return "repeated"
 	}
-	c.Inc()
+	return faults[outcome-outcomeRest].code
+}
+
+// sum adds one figure up over the tallies.
+func (m *serverMetrics) sum(of func(t *tally) *atomic.Uint64) (n uint64) {
+	for i := range m.tallies {
+		n += of(&m.tallies[i]).Load()
+	}
+	return n
+}
+
+// write writes all figures of the server itself.
+func (m *serverMetrics) write(w io.Writer) {
+	m.set.WritePrometheus(w)
+	for op := core.Join; int(op) < commandOps; op++ {
+		for outcome := range outcomeRest + int(faultEnd) {
+			if n := m.sum(func(t *tally) *atomic.Uint64 { return &t.commands[op][outcome] }); n > 0 {
+				metrics.WriteCounterUint64(w, fmt.Sprintf(`weir_commands_total{op=%q,outcome=%q}`, opNames[op], outcomeName(outcome)), n)
+			}
+		}
+	}
+	for row := range publicRoutes {
+		m.writeRoute(w, row, publicRoutes[row].label())
+	}
+	m.writeRoute(w, len(publicRoutes), (*route)(nil).label())
+}
+
+func (m *serverMetrics) writeRoute(w io.Writer, row int, label string) {
+	for class := range statusSlots {
+		n := m.sum(func(t *tally) *atomic.Uint64 { return &t.requests[row][class] })
+		metrics.WriteCounterUint64(w, fmt.Sprintf(`weir_http_requests_total{route=%q,status="%dxx"}`, label, class+1), n)
+	}
+	var below uint64
+	for b := range len(latencyBounds) + 1 {
+		bound := "+Inf"
+		if b < len(latencyBounds) {
+			bound = strconv.FormatFloat(latencyBounds[b].Seconds(), 'g', -1, 64)
+		}
+		below += m.sum(func(t *tally) *atomic.Uint64 { return &t.latency[row].buckets[b] })
+		metrics.WriteCounterUint64(w, fmt.Sprintf(`weir_http_request_seconds_bucket{route=%q,le=%q}`, label, bound), below)
+	}
+	nanos := m.sum(func(t *tally) *atomic.Uint64 { return &t.latency[row].nanos })
+	metrics.WriteCounterFloat64(w, fmt.Sprintf(`weir_http_request_seconds_sum{route=%q}`, label), float64(nanos)/1e9)
+	metrics.WriteCounterUint64(w, fmt.Sprintf(`weir_http_request_seconds_count{route=%q}`, label), below)
 }
 
 // writeMetrics writes everything that is known as Prometheus text.
 func (s *Server) writeMetrics(w io.Writer) {
-	s.metrics.set.WritePrometheus(w)
+	s.metrics.write(w)
 	metrics.WriteGaugeUint64(w, "weir_http_in_flight", uint64(max(0, s.inFlight.Load())))
 	for _, l := range s.running() {
 		label := fmt.Sprintf(`{listener=%q}`, l.name)

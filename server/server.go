@@ -34,6 +34,8 @@ type Config struct {
 	PublicTLS  *tls.Config // nil: plain HTTP behind a proxy
 	AdminTLS   *tls.Config // likewise
 
+	Notice string // what sets this server apart from one in earnest, a sentence for /readyz; empty: nothing
+
 	Limits Limits
 	Logger *slog.Logger                            // default: slog.Default()
 	Gauges func(emit func(name string, v float64)) // figures of others for /metrics, labels in the name included; may be nil
@@ -58,6 +60,7 @@ type Server struct {
 	hasher    *identity.Hasher
 	ticketTTL time.Duration
 	passTTL   time.Duration
+	notice    string
 	limits    Limits
 	log       *slog.Logger
 	gauges    func(emit func(name string, v float64))
@@ -107,7 +110,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		clock: cfg.Clock, identity: cfg.Identity, ring: cfg.Ring, hasher: cfg.Hasher,
-		ticketTTL: ticketTTL, passTTL: passTTL, limits: limits, log: cfg.Logger, gauges: cfg.Gauges,
+		ticketTTL: ticketTTL, passTTL: passTTL, notice: cfg.Notice, limits: limits, log: cfg.Logger, gauges: cfg.Gauges,
 		publicTLS: cfg.PublicTLS, adminTLS: cfg.AdminTLS,
 		metrics: newServerMetrics(), drained: make(chan struct{}),
 	}
@@ -120,7 +123,7 @@ func New(cfg Config) (*Server, error) {
 		}
 		s.adminToken, s.hasAdminToken = sha256.Sum256(cfg.AdminToken), true
 	}
-	s.exchanges.New = func() any { return new(exchange) }
+	s.exchanges.New = func() any { return &exchange{tally: s.metrics.tally()} }
 	s.stage.set(stageNow{name: stageStarting})
 	s.public = s.newHTTP(s.servePublic, limits.Connections)
 	s.admin = s.newHTTP(s.serveAdmin, adminConnections)

@@ -46,6 +46,34 @@ func TestStages(t *testing.T) {
 	}
 }
 
+// TestNotice: a server that is not in earnest says so to who asks whether it
+// is ready, in every stage; others say nothing.
+func TestNotice(t *testing.T) {
+	doc, err := described()
+	must(t, err)
+	readiness := doc.Components.Schemas["Readiness"].Value
+	for _, notice := range []string{"", `only "trying"`} {
+		s := parts(t, func(c *Config) { c.Notice = notice })
+		s.listen()
+		for _, status := range []int{503, 200} {
+			a := get(t, "http://"+s.admin+"/readyz", "")
+			got, there := a.fields["notice"]
+			if a.status != status || there != (notice != "") || there && got != notice {
+				t.Errorf("notice %q: %d %s", notice, a.status, a.body)
+			}
+			must(t, readiness.VisitJSON(a.fields))
+			for name := range a.fields {
+				if readiness.Properties[name] == nil {
+					t.Errorf("%s is not described", name)
+				}
+			}
+			if status == 503 {
+				s.attach()
+			}
+		}
+	}
+}
+
 // TestShutdownAnswersWhatIsInFlight stops the server while a booking waits for
 // the journal: it is answered, new connections are refused, idle ones closed,
 // and /readyz says so meanwhile.

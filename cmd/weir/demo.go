@@ -16,7 +16,7 @@ import (
 
 	"weir/core/campaign"
 	"weir/core/campaign/sample"
-	"weir/persist/wal"
+	"weir/core/event"
 	"weir/server/identity"
 )
 
@@ -104,13 +104,7 @@ func (d *demo) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := wal.ReadIdentity(c.data); errors.Is(err, fs.ErrNotExist) {
-		moved, err := shiftedSample(time.Now().Add(d.openIn))
-		if err != nil {
-			return err
-		}
-		in.definitions = append(in.definitions, moved)
-	}
+	in.initial = func() (*campaign.Definition, error) { return shiftedSample(time.Now().Add(d.openIn)) }
 	var greeting error
 	in.ready = func(in *instance) { greeting = d.greet(in) }
 	return errors.Join(in.run(ctx), greeting)
@@ -192,23 +186,17 @@ func (d *demo) greet(in *instance) error {
 	return nil
 }
 
-// nextOpening is when booking opens next, or the time now where it is open or
-// will not open again.
+// nextOpening is when the demo's person may book: now, where they may already,
+// and the zero time where they may no more.
 func nextOpening(d *campaign.Definition, now time.Time) time.Time {
-	var next time.Time
-	for _, w := range d.Windows {
-		opens, closes := d.Time(w.Opens), d.Time(w.Closes)
-		if !opens.After(now) && now.Before(closes) {
-			return now
-		}
-		if opens.After(now) && (next.IsZero() || opens.Before(next)) {
-			next = opens
-		}
-	}
-	if next.IsZero() {
+	decision := d.Decide(demoBorn, event.Time(now.UnixMilli()))
+	switch {
+	case decision.Reason == campaign.Eligible:
 		return now
+	case decision.Next >= 0:
+		return d.Time(d.Windows[decision.Next].Opens)
 	}
-	return next
+	return time.Time{}
 }
 
 func (d *demo) tellOpening(in *instance, opens time.Time) {

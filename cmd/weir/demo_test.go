@@ -145,6 +145,40 @@ func TestDemoLines(t *testing.T) {
 	}
 }
 
+// TestDemoKnowsItsWindows: a demo whose data was kept goes on where the campaign
+// is by then, and does not say that it is open where nobody may book.
+func TestDemoKnowsItsWindows(t *testing.T) {
+	opens := time.Date(2030, 5, 6, 11, 0, 0, 0, time.UTC)
+	d, err := shiftedSample(opens)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		after, next time.Duration // from the opening on; next < 0: no more
+		words       string
+	}{
+		{-time.Minute, 0, "in 1m0s\n"},
+		{0, 0, "opens      now\n"},
+		{23 * time.Hour, 24 * time.Hour, "in 1h0m0s\n"}, // between two windows
+		{50 * time.Hour, 50 * time.Hour, "opens      now\n"},
+		{200 * time.Hour, -1, "opens      no more\n"},
+	} {
+		now := opens.Add(step.after)
+		want := opens.Add(step.next)
+		if step.next < 0 {
+			want = time.Time{}
+		}
+		next := nextOpening(d, now)
+		if !next.Equal(want) {
+			t.Errorf("%v after the opening: %v, want %v", step.after, next, want)
+		}
+		text := (&greeting{demo: &demo{}, definition: d, now: now, opens: next}).text()
+		if lines := strings.Count(text, "curl "); !strings.Contains(text, step.words) || (lines > 0) != (step.next >= 0) || !strings.HasSuffix(text, endText) {
+			t.Errorf("%v after the opening:\n%s", step.after, text)
+		}
+	}
+}
+
 // TestDemoOpens says when, and when it is so; its data is kept where asked.
 func TestDemoOpens(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "demo")

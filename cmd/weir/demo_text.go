@@ -11,12 +11,14 @@ import (
 // openedText is printed when the campaign opens.
 const openedText = "\n예약이 시작되었습니다. 위의 세 줄을 붙여 넣어 주십시오.\nIt is open: paste the three lines above.\n"
 
+const endText = "\nCtrl-C: 종료 / ends it.\n"
+
 // greeting is what the demo says when it is ready.
 type greeting struct {
 	demo       *demo
 	definition *campaign.Definition
-	now, opens time.Time
-	public     string // addresses
+	now, opens time.Time // opens is zero where it is over
+	public     string    // addresses
 	admin      string
 	token      string // identity token of the demo's person
 }
@@ -32,18 +34,26 @@ func (g *greeting) text() string {
 	fmt.Fprintf(&b, "admin      http://%s/  (/livez, /readyz, /metrics)%s\n", g.admin, instead(g.demo.admin, g.admin, "8081"))
 	fmt.Fprintf(&b, "campaign   %s: %d places in %d slots at %d sites\n",
 		g.definition.ID, g.definition.Places(), g.definition.SlotCount(), len(g.definition.Sites))
-	if left := g.opens.Sub(g.now).Round(time.Second); left > 0 {
+	left := g.opens.Sub(g.now).Round(time.Second)
+	switch {
+	case g.opens.IsZero():
+		b.WriteString("opens      no more\n")
+		b.WriteString("\n이 시범 예약은 끝났습니다. --data에 다른 디렉터리를 적어 새로 시작해 주십시오.\n")
+		b.WriteString("This demonstration is over. Start a new one with another directory for --data.\n")
+		b.WriteString(endText)
+		return b.String()
+	case left > 0:
 		at := g.opens.In(g.definition.Location).Format(time.DateTime)
 		fmt.Fprintf(&b, "opens      %s %s, in %v\n", at, g.definition.TimeZone, left)
 		b.WriteString("\n예약이 시작되면 아래 세 줄을 다른 터미널에 붙여 넣어 주십시오: 입장, 찾기, 예약.\n")
 		b.WriteString("Once it is open, paste these three lines into another terminal: they join, look, and book.\n\n")
-	} else {
+	default:
 		b.WriteString("opens      now\n")
 		b.WriteString("\n예약이 시작되었습니다. 아래 세 줄을 다른 터미널에 붙여 넣어 주십시오: 입장, 찾기, 예약.\n")
 		b.WriteString("It is open. Paste these three lines into another terminal: they join, look, and book.\n\n")
 	}
 	b.WriteString(strings.Join(g.lines(), "\n\n"))
-	b.WriteString("\n\nCtrl-C: 종료 / ends it.\n")
+	b.WriteString("\n" + endText)
 	return b.String()
 }
 

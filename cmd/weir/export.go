@@ -29,21 +29,21 @@ type exportedBooking struct {
 	StartsAt string        `json:"starts_at"`
 	State    string        `json:"state"`
 	BookedAt string        `json:"booked_at"`
-	Sequence event.Seq     `json:"sequence"`      // of the record that made it
-	Last     event.Seq     `json:"last_sequence"` // of the record that changed it last
+	Sequence event.Seq     `json:"sequence"`        // of the record that changed it last, as everywhere
+	Booked   event.Seq     `json:"booked_sequence"` // of the record that made it
 	Cohort   string        `json:"cohort"`
 	Version  event.Version `json:"version"` // of the definition that allowed it
 }
 
 var exportHeader = []string{
 	"campaign", "person", "code", "slot", "site", "starts_at", "state", "booked_at",
-	"sequence", "last_sequence", "cohort", "version",
+	"sequence", "booked_sequence", "cohort", "version",
 }
 
 func (b *exportedBooking) fields() []string {
 	return []string{
 		b.Campaign, b.Person, b.Code, b.Slot, b.Site, b.StartsAt, b.State, b.BookedAt,
-		strconv.FormatUint(uint64(b.Sequence), 10), strconv.FormatUint(uint64(b.Last), 10),
+		strconv.FormatUint(uint64(b.Sequence), 10), strconv.FormatUint(uint64(b.Booked), 10),
 		b.Cohort, strconv.FormatUint(uint64(b.Version), 10),
 	}
 }
@@ -52,10 +52,14 @@ func exportBookingsCommand() *cobra.Command {
 	var format, out string
 	cmd := &cobra.Command{
 		Use:   "bookings",
-		Short: "Write out every booking, cancelled ones too",
+		Short: "Write out the bookings",
 		Long: `Reads the data directory, changes nothing in it and writes a line for every
-booking, cancelled ones too, in no particular order. With --out the file
-appears whole or not at all.`,
+booking that stands and for the newest cancelled ones of each person, three at
+most, in no particular order. Older cancelled ones are in the log alone: weir
+wal dump prints them.
+
+sequence is the record that changed the booking last, booked_sequence the one
+that made it. With --out the file appears whole or not at all.`,
 		Example: "  weir export bookings --data weir-data --format csv --out bookings.csv\n  weir export bookings --data weir-data --format ndjson | jq -c 'select(.state == \"booked\")'",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -170,8 +174,8 @@ func eachBooking(state *exportState, put func(*exportedBooking) error) error {
 				StartsAt: localTime(d, slot.Starts),
 				State:    b.State.String(),
 				BookedAt: localTime(d, b.BookedAt),
-				Sequence: b.Seq,
-				Last:     b.Last,
+				Sequence: b.Last,
+				Booked:   b.Seq,
 				Cohort:   state.cohort(c.ID(), &b),
 				Version:  b.Version,
 			})

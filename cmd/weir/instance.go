@@ -48,8 +48,10 @@ type instance struct {
 
 	// ready is told once that public requests are served. May be nil.
 	ready func(in *instance)
-	// definitions are put in force beside those that the configuration names.
-	definitions []*campaign.Definition
+	// initial makes what is put in force where neither the log nor the
+	// configuration has a campaign. nil: the built-in sample, and the log of
+	// the process says so.
+	initial func() (*campaign.Definition, error)
 
 	listeners *listeners
 	keys      *keys.Keys
@@ -72,7 +74,7 @@ func newInstance(c *config, stderr io.Writer) (*instance, error) {
 		return nil, usagef(`nobody could prove who they are: no issuer of identity tokens is given. Name one in the
 configuration (identity:), or for a trial type these two lines:
   openssl rand -hex 32 > secret && chmod 600 secret
-  weir serve --identity-hs256-file secret --identity-issuer demo --identity-audience weir --campaign sample:kr-2021-50s
+  weir serve --identity-hs256-file secret --identity-issuer demo --identity-audience weir
 Or type weir demo for a server with all of that and a campaign that opens in a minute`)
 	}
 	log, err := newLogger(stderr, c)
@@ -140,6 +142,7 @@ func (in *instance) open() error {
 		Limits:     in.config.limits(),
 		PassTTL:    in.config.passTTL,
 		TicketTTL:  in.config.ticketTTL,
+		Notice:     in.config.notice(),
 		AdminToken: token,
 		PublicTLS:  in.listeners.publicTLS.config(),
 		AdminTLS:   in.listeners.adminTLS.config(),
@@ -208,25 +211,40 @@ func (in *instance) start(ctx context.Context) error {
 	return nil
 }
 
-// define puts the definitions of the configuration in force.
+// define puts the definitions of the configuration in force. All of them are
+// read first, so that a fault in one leaves the log as it was.
 func (in *instance) define() error {
+	var definitions []*campaign.Definition
 	for _, name := range in.config.campaigns {
 		d, err := loadDefinition(name)
 		if err != nil {
 			return explainDefinition(name, err)
 		}
-		in.definitions = append(in.definitions, d)
+		definitions = append(definitions, d)
 	}
-	for _, d := range in.definitions {
+	if len(definitions) == 0 && len(in.engine.Campaigns()) == 0 {
+		d, err := in.first()
+		if err != nil {
+			return err
+		}
+		definitions = append(definitions, d)
+	}
+	for _, d := range definitions {
 		if err := in.defineOne(d); err != nil {
 			return err
 		}
 	}
-	if len(in.engine.Campaigns()) > 0 {
-		return nil
+	return nil
+}
+
+// first is the campaign of a server that has none and was given none.
+func (in *instance) first() (*campaign.Definition, error) {
+	if in.initial != nil {
+		return in.initial()
 	}
-	return usagef(`there is nothing to book: the data directory %s has no campaign yet and none is given.
-Give a definition with --campaign FILE, or the one that is built in with --campaign sample:kr-2021-50s`, in.config.data)
+	in.log.Warn("no campaign is given and the log has none: the built-in sample is served, and stays in the log. Name your own with --campaign, and another directory with --data",
+		"campaign", samplePrefix+sampleName)
+	return loadDefinition(samplePrefix + sampleName)
 }
 
 func (in *instance) defineOne(d *campaign.Definition) error {
@@ -265,13 +283,13 @@ func (in *instance) wait(ctx context.Context, reloads <-chan os.Signal) error {
 	}
 }
 
-// reload reads the keys of tokens and the certificates again.
+// reload reads the keys of tickets and passes and the certificates again.
 func (in *instance) reload() {
 	if err := errors.Join(in.keys.Reload(), in.listeners.reload()); err != nil {
 		in.log.Error("reload: what could not be read stays as it was", "error", err)
 		return
 	}
-	in.log.Info("reloaded the keys of tokens and the certificates")
+	in.log.Info("reloaded the keys of tickets and passes and the certificates", "signing_key", in.keys.Ring.Signer())
 }
 
 // close ends everything in the reverse order of its beginning.

@@ -81,7 +81,7 @@ told "booked" before the booking is on disk.
 
 Exit codes: 0 done, 1 found wrong, 2 usage.`,
 		Example: `  weir demo
-  weir serve --campaign sample:kr-2021-50s --identity-hs256-file secret --identity-issuer demo --identity-audience weir
+  weir serve --identity-hs256-file secret --identity-issuer demo --identity-audience weir
   weir verify --data weir-data`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -93,6 +93,7 @@ Exit codes: 0 done, 1 found wrong, 2 usage.`,
 		group("campaign", "Check and try out a campaign's definition", campaignCheckCommand(), campaignSimulateCommand()),
 		recoverCommand(), verifyCommand(), stateCommand(),
 		group("wal", "Look into the write-ahead log", walDumpCommand()),
+		group("keys", "Look after the server's secrets", keysRotateCommand()),
 		group("export", "Write out what the state holds", exportBookingsCommand()),
 		tokenCommand(), versionCommand(),
 	)

@@ -109,6 +109,7 @@ func TestUsageErrors(t *testing.T) {
 		"unknown sample":         {"campaign", "check", "sample:other"},
 		"simulate at no time":    {"campaign", "simulate", "sample:kr-2021-50s", "--at", "noon"},
 		"simulate born never":    {"campaign", "simulate", "sample:kr-2021-50s", "--born", "1968-02-30"},
+		"keys start at no time":  {"keys", "rotate", "--starts", "noon"},
 		"demo opens never":       {"demo", "--open-in", "-1s"},
 		"serve without issuer":   {"serve", "--data", t.TempDir()},
 		"bad setting":            {"serve", "--journal", "fast"},

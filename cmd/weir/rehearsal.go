@@ -52,19 +52,23 @@ func (c *rehearsalClock) raise(newest event.Time) {
 // behind is by how much the machine's clock is behind this one.
 func (c *rehearsalClock) behind() time.Duration { return c.current.Load().Behind() }
 
-// announce says loudly what is unusual about this server.
-func (in *instance) announce() {
-	if in.config.journal == journalMemory {
-		in.banner("NOTHING SURVIVES THIS PROCESS: the journal is in memory. Every booking is lost when it ends.")
-		in.log.Warn("nothing survives this process: the journal is in memory")
+// notice is what sets this server apart from one in earnest, empty where
+// nothing does. The settings allow one of the two at a time.
+func (c *config) notice() string {
+	switch {
+	case c.journal == journalMemory:
+		return "NOTHING SURVIVES THIS PROCESS: the journal is in memory. Every booking is lost when it ends."
+	case !c.rehearseAt.IsZero():
+		return "REHEARSAL: the clock was set to " + c.rehearseAt.Format(time.RFC3339) + ". Nobody's booking here is real."
 	}
-	if in.clock.rehearsing() {
-		in.banner("REHEARSAL: the clock starts at " + in.config.rehearseAt.Format(time.RFC3339) + ". Nobody's booking here is real.")
-		in.log.Warn("rehearsal: the clock is shifted", "at", in.config.rehearseAt.Format(time.RFC3339))
-	}
+	return ""
 }
 
-func (in *instance) banner(text string) {
+// announce says the notice loudly: above the log and in it. /readyz has it too.
+func (in *instance) announce() {
 	const rule = "************************************************************************"
-	_, _ = fmt.Fprintf(in.stderr, "%s\n%s\n%s\n", rule, text, rule) // a lost banner is logged as well
+	if notice := in.config.notice(); notice != "" {
+		_, _ = fmt.Fprintf(in.stderr, "%s\n%s\n%s\n", rule, notice, rule) // a lost banner is logged as well
+		in.log.Warn(notice)
+	}
 }

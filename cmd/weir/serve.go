@@ -22,6 +22,10 @@ func serveCommand() *cobra.Command {
 		Long: `Recovers the data directory and serves it. Both listeners open at once:
 /livez and /readyz of the admin listener answer while the log is being read.
 
+Served are the campaigns of the log, and those that are given: a new one, or the
+next version of one that is there. Where the log is empty and none is given, it
+is the built-in sample:kr-2021-50s, and the log of the process says so.
+
 Every setting has a flag, a variable (--pass-ttl is WEIR_PASS_TTL; several
 values are separated by commas) and a key in the configuration file (pass_ttl).
 A flag goes over a variable, a variable over the file, the file over the
@@ -35,15 +39,18 @@ Several issuers of identity tokens are a list in the file:
 
 A rehearsal (--rehearse-at) lives in a data directory of its own, which its
 first start marks. Its clock is shifted for identity tokens, too: see weir token.
+Give it secrets of its own with --keys-dir: a pass that was made in a rehearsal
+of tomorrow would be good tomorrow.
 
 SIGTERM and SIGINT end it in good order within ten seconds, a later one at
-once. SIGHUP reads the keys of tokens and the certificates again.`,
+once. SIGHUP reads the keys of tickets and passes (weir keys rotate) and the
+certificates again.`,
 		Example: `  openssl rand -hex 32 > secret && chmod 600 secret
-  weir serve --campaign sample:kr-2021-50s --identity-hs256-file secret --identity-issuer demo --identity-audience weir
+  weir serve --identity-hs256-file secret --identity-issuer demo --identity-audience weir
 
   weir serve --config /etc/weir/weir.yaml
   weir serve --config /etc/weir/weir.yaml --print-config
-  weir serve --config rehearsal.yaml --data rehearsal-data --rehearse-at 2021-07-19T19:59:00+09:00`,
+  weir serve --config rehearsal.yaml --data rehearsal-data --keys-dir rehearsal-keys --rehearse-at 2021-07-19T19:59:00+09:00`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, l, err := loadConfig(cmd, environment())

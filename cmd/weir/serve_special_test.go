@@ -25,6 +25,7 @@ import (
 	"go.uber.org/goleak"
 
 	"weir/core"
+	"weir/loadtest/process"
 	"weir/persist/recovery"
 	"weir/persist/wal"
 )
@@ -43,6 +44,7 @@ func TestRehearsal(t *testing.T) {
 		t.Errorf("no banner:\n%s", server.Log())
 	}
 	s.wantMetric(server, "weir_rehearsal 1")
+	s.wantNotice(server, "REHEARSAL: the clock was set to "+rehearsalStart)
 	first := s.now("http://" + server.Addr)
 	start, err := time.Parse(time.RFC3339, rehearsalStart)
 	if err != nil {
@@ -115,17 +117,28 @@ func TestTLS(t *testing.T) {
 	if err := syscall.Kill(server.PID(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(testDeadline)
-	for served(t, server.Addr) != string(second) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the renewed certificate is not served:\n%s", server.Log())
-		}
-	}
+	await(t, server, "the renewed certificate", func() bool { return served(t, server.Addr) == string(second) })
 	s.trust(second)
 	if got := s.bookings(base, "person-1"); len(got) != 1 {
 		t.Errorf("%v", got)
 	}
 	s.stop(server)
+}
+
+// await polls a condition that nothing announces, with a deadline.
+func await(t *testing.T, server *process.Server, what string, condition func() bool) {
+	t.Helper()
+	ctx, cancel := contextWithDeadline(t)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("waited in vain for %s\n%s", what, server.Log())
+		}
+	}
 }
 
 func (s *site) trust(cert []byte) {

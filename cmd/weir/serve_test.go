@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -169,6 +170,7 @@ func TestLifeOfABooking(t *testing.T) {
 	server := s.start("--campaign", smallFile)
 	booking := s.book(small(server), "person-1", "s1/2099-01-05/09:30/a")
 	code := booking["code"].(string)
+	s.wantNotice(server, "")
 	if held := weir(t, "state", "--data", s.data()); held.code != exitWrong || !strings.Contains(held.stderr, "in use") {
 		t.Errorf("state beside a running server: %+v", held)
 	}
@@ -203,12 +205,15 @@ func TestLifeOfABooking(t *testing.T) {
 func (s *site) wantExported(booking map[string]any) {
 	s.t.Helper()
 	a := weir(s.t, "export", "bookings", "--data", s.data(), "--format", "ndjson").want(s.t, exitDone)
+	if strings.Count(a.stdout, "\n") != 1 {
+		s.t.Errorf("one booking in %q", a.stdout)
+	}
 	var row exportedBooking
 	if err := json.Unmarshal([]byte(a.stdout), &row); err != nil {
 		s.t.Fatal(err)
 	}
 	if row.Code != booking["code"] || row.Slot != booking["slot"] || row.StartsAt != booking["starts_at"] || row.State != "booked" ||
-		row.BookedAt != booking["booked_at"] || row.Cohort != "all" || row.Version != 1 || row.Sequence != 3 || len(row.Person) != 32 {
+		row.BookedAt != booking["booked_at"] || row.Cohort != "all" || row.Version != 1 || float64(row.Sequence) != booking["sequence"] || row.Booked != 3 || len(row.Person) != 32 {
 		s.t.Errorf("%+v\n%v", row, booking)
 	}
 	out := filepath.Join(s.dir, "bookings.csv")
@@ -243,7 +248,8 @@ func TestKillKeepsTheBooking(t *testing.T) {
 	weir(t, "verify", "--data", s.data()).want(t, exitDone, "sound")
 }
 
-// TestMemoryJournalSaysSo on stderr, in the log and in the metrics.
+// TestMemoryJournalSaysSo on stderr, in the log, in the metrics and to who asks
+// whether it is ready.
 func TestMemoryJournalSaysSo(t *testing.T) {
 	s := newSite(t)
 	server := s.start("--campaign", smallFile, "--journal", "memory")
@@ -252,9 +258,60 @@ func TestMemoryJournalSaysSo(t *testing.T) {
 		t.Errorf("no warning:\n%s", server.Log())
 	}
 	s.wantMetric(server, "weir_journal_durable 0")
+	s.wantNotice(server, "NOTHING SURVIVES THIS PROCESS")
 	s.stop(server)
 	if _, err := os.Stat(s.data()); !os.IsNotExist(err) {
 		t.Errorf("a data directory was made: %v", err)
+	}
+}
+
+// TestEmptyLogServesTheSample: without any campaign there is the built-in one,
+// and the log says so; where the log has one, that is it.
+func TestEmptyLogServesTheSample(t *testing.T) {
+	const words = "no campaign is given and the log has none"
+	s := newSite(t)
+	for version := range 2 {
+		server := s.start()
+		if said := strings.Contains(server.Log(), words); said != (version == 0) {
+			t.Errorf("start %d: said so: %v\n%s", version+1, said, server.Log())
+		}
+		s.wantCampaigns(server, sampleName)
+		s.stop(server)
+	}
+	weir(t, "state", "--data", s.data()).want(t, exitDone, "campaign "+sampleName+", version 1")
+
+	other := newSite(t)
+	other.stop(other.start("--campaign", smallFile))
+	server := other.start()
+	if strings.Contains(server.Log(), words) {
+		t.Errorf("the log has a campaign:\n%s", server.Log())
+	}
+	other.wantCampaigns(server, "small")
+	other.stop(server)
+}
+
+func (s *site) wantCampaigns(server *process.Server, ids ...string) {
+	s.t.Helper()
+	status, all := s.ask("GET", "http://"+server.Addr+"/v1/campaigns", "", "")
+	if status != http.StatusOK {
+		s.t.Fatalf("campaigns: %d %v", status, all)
+	}
+	var got []string
+	for _, c := range all["campaigns"].([]any) {
+		got = append(got, c.(map[string]any)["id"].(string))
+	}
+	if !slices.Equal(got, ids) {
+		s.t.Errorf("campaigns %v, want %v", got, ids)
+	}
+}
+
+// wantNotice wants /readyz to say the words, or nothing where they are empty.
+func (s *site) wantNotice(server *process.Server, words string) {
+	s.t.Helper()
+	status, ready := s.ask("GET", "http://"+server.Admin+"/readyz", "", "")
+	notice, there := ready["notice"].(string)
+	if status != http.StatusOK || there != (words != "") || !strings.Contains(notice, words) {
+		s.t.Errorf("%d %v, want the notice %q", status, ready, words)
 	}
 }
 
@@ -302,9 +359,6 @@ func TestChangedDefinition(t *testing.T) {
 // TestRefusals: what is wrong, and what to do about it.
 func TestRefusals(t *testing.T) {
 	s := newSite(t)
-	if said := s.refused(exitUsage); !strings.Contains(said, "--campaign sample:kr-2021-50s") {
-		t.Errorf("nothing to book: %s", said)
-	}
 	if said := s.refused(exitWrong, "--campaign", "testdata/campaign/wrong.yaml"); !strings.Contains(said, "wrong.yaml:7:") {
 		t.Errorf("wrong campaign: %s", said)
 	}

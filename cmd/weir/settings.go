@@ -75,7 +75,7 @@ var settings = []setting{
 	{name: "data", value: "weir-data", path: true, usage: "data `directory`: the log and its identity", apply: text(func(c *config) *string { return &c.data })},
 	{name: "listen", value: "127.0.0.1:8080", usage: "`address` of the public listener", apply: address(func(c *config) *string { return &c.listen })},
 	{name: "admin", value: "127.0.0.1:8081", usage: "`address` of the admin listener", apply: address(func(c *config) *string { return &c.admin })},
-	{name: "campaign", key: "campaigns", list: true, path: true, usage: "campaign definition `file`, or sample:kr-2021-50s; may be repeated", apply: func(c *config, v string) error {
+	{name: "campaign", key: "campaigns", list: true, path: true, usage: "campaign definition `file`, or sample:kr-2021-50s; may be repeated (default: the log's campaigns; the sample where it has none)", apply: func(c *config, v string) error {
 		c.campaigns = append(c.campaigns, v)
 		return nil
 	}},

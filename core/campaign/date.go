@@ -86,13 +86,39 @@ func (d Date) Weekday() time.Weekday { return d.utc().Weekday() }
 // String writes d as YYYY-MM-DD.
 func (d Date) String() string { return string(d.Append(nil)) }
 
+// civil returns the year, month and day of d in the Gregorian calendar. Years
+// are counted from March here, so that the leap day comes last: then months of
+// 30.6 days and years of 365.25, rounded down, fall where they should.
+func (d Date) civil() (year, month, day int) {
+	const (
+		era      = 146097 // days of 400 years
+		toMarch  = 719468 // days from 0000-03-01 to 1970-01-01
+		fiveMons = 153    // days of five months from March or August
+	)
+	days := int(d) + toMarch
+	eras := days / era
+	if days < eras*era {
+		eras-- // before the year 0
+	}
+	days -= eras * era
+	years := (days - days/1460 + days/36524 - days/(era-1)) / 365
+	days -= 365*years + years/4 - years/100
+	fromMarch := (5*days + 2) / fiveMons
+	day = days - (fiveMons*fromMarch+2)/5 + 1
+	year = eras*400 + years
+	if fromMarch >= 10 {
+		return year + 1, fromMarch - 9, day
+	}
+	return year, fromMarch + 3, day
+}
+
 // Append writes d as YYYY-MM-DD at the end of dst. It allocates nothing where
 // dst has ten bytes of room.
 func (d Date) Append(dst []byte) []byte {
-	year, month, day := d.utc().Date()
+	year, month, day := d.civil()
 	dst = append(dst, byte('0'+year/1000%10), byte('0'+year/100%10))
 	dst = appendTwo(dst, year%100)
-	dst = appendTwo(append(dst, '-'), int(month))
+	dst = appendTwo(append(dst, '-'), month)
 	return appendTwo(append(dst, '-'), day)
 }
 

@@ -59,3 +59,14 @@ func FuzzParseDate(f *testing.F) {
 		}
 	})
 }
+
+// TestCivilAgreesWithTime goes through every day of 1600 to 2400.
+func TestCivilAgreesWithTime(t *testing.T) {
+	last := dateOf(2400, 12, 31)
+	for d := dateOf(1600, 1, 1); d <= last; d++ {
+		year, month, day := d.utc().Date()
+		if y, m, dd := d.civil(); y != year || m != int(month) || dd != day {
+			t.Fatalf("day %d is %d-%d-%d, not %d-%d-%d", d, year, month, day, y, m, dd)
+		}
+	}
+}

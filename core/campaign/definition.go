@@ -20,6 +20,7 @@
 package campaign
 
 import (
+	"sync/atomic"
 	"time"
 
 	"weir/core/event"
@@ -46,6 +47,8 @@ type Definition struct {
 	bundle   []byte        // the files that it was made from (bundle.go)
 	digest   [32]byte      // SHA-256 of bundle
 	warnings []string
+
+	offset atomic.Pointer[offsetStretch] // that AppendTime used last, nil before (zone.go)
 }
 
 // Cohort is the people born on one of the days From to To, both included.
@@ -103,10 +106,9 @@ type Bookings struct {
 	PerPerson    int           // active bookings that one person may have; 1 unless the file says otherwise
 }
 
-// Slot is one slot in full.
+// Slot is one slot, but for its capacity (Definition.Capacity).
 type Slot struct {
 	Site, Product int // indices
 	Date          Date
 	Starts, Ends  event.Time
-	Capacity      uint16 // places
 }

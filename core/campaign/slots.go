@@ -167,7 +167,7 @@ func (d *Definition) AppendSlotID(dst []byte, s event.SlotID) []byte {
 	return append(append(dst, '/'), d.Products[key.product()].ID...)
 }
 
-// Slot returns s in full. Like all functions that take a SlotID it panics where
+// Slot returns where, when and what s is. Like all functions that take a SlotID it panics where
 // the campaign has no such slot.
 func (d *Definition) Slot(s event.SlotID) Slot {
 	site, p, position := d.slots.locate(s)
@@ -175,7 +175,6 @@ func (d *Definition) Slot(s event.SlotID) Slot {
 	return Slot{
 		Site: site, Product: key.product(), Date: key.date(),
 		Starts: p.starts[position], Ends: p.ends[position],
-		Capacity: scale(p.capacity[position], d.Sites[site].Factor),
 	}
 }
 

@@ -3,6 +3,7 @@ package inventory_test
 import (
 	"sync"
 	"testing"
+	"time"
 
 	"weir/core/event"
 	"weir/core/inventory"
@@ -59,19 +60,39 @@ func TestResizeKeepsWhatIsTaken(t *testing.T) {
 	}
 }
 
-// TestLockPairs lets goroutines lock the same pairs in both orders; that they
-// all come back is the test.
+// TestLockPairs lets goroutines lock the same pairs in both orders: all of them
+// come back, and nobody else is there while a slot is locked.
 func TestLockPairs(t *testing.T) {
+	const rounds = 2000
 	table := inventory.New(600, func(event.SlotID) uint16 { return 1 })
-	var group sync.WaitGroup
+	visits := map[event.SlotID]*int{0: new(int), 1: new(int), 256: new(int), event.NoSlot: nil}
 	pairs := [][2]event.SlotID{{0, 1}, {1, 0}, {0, 256}, {256, 0}, {event.NoSlot, 1}, {1, event.NoSlot}, {event.NoSlot, event.NoSlot}}
+	ended := make(chan struct{}, len(pairs))
 	for _, pair := range pairs {
-		group.Go(func() {
-			for range 2000 {
+		go func() {
+			for range rounds {
 				table.Lock(pair[0], pair[1])
+				for _, slot := range pair {
+					if n := visits[slot]; n != nil {
+						*n++
+					}
+				}
 				table.Unlock(pair[0], pair[1])
 			}
-		})
+			ended <- struct{}{}
+		}()
 	}
-	group.Wait()
+	deadline := time.After(time.Minute)
+	for range pairs {
+		select {
+		case <-ended:
+		case <-deadline:
+			t.Fatal("the locks are waited for in a circle")
+		}
+	}
+	for slot, want := range map[event.SlotID]int{0: 4 * rounds, 1: 4 * rounds, 256: 2 * rounds} {
+		if got := *visits[slot]; got != want {
+			t.Errorf("slot %d: %d visits are counted of %d", slot, got, want)
+		}
+	}
 }

@@ -66,10 +66,7 @@ func readExport(export []byte) ([]Booking, error) {
 	lines := json.NewDecoder(bytes.NewReader(export))
 	for {
 		var line struct {
-			Code   string `json:"code"`
-			Slot   string `json:"slot"`
-			State  string `json:"state"`
-			Last   uint64 `json:"last_sequence"`
+			Booking
 			Person string `json:"person"`
 		}
 		if err := lines.Decode(&line); errors.Is(err, io.EOF) {
@@ -77,6 +74,7 @@ func readExport(export []byte) ([]Booking, error) {
 		} else if err != nil {
 			return nil, fmt.Errorf("read export: %w", err)
 		}
-		bookings = append(bookings, Booking{Code: line.Code, Slot: line.Slot, State: line.State, Sequence: line.Last, Person: line.Person})
+		line.Booking.Person = line.Person
+		bookings = append(bookings, line.Booking)
 	}
 }

@@ -65,13 +65,22 @@ func (l *Log) drain() {
 	}
 }
 
-// gather lets the open batch grow where the log is busy: until it has as many
-// records as the batch before it had, or for GrowMax. Callers that were woken
-// by the last commit are then back with their next record, and share one sync
-// instead of two. An idle or lightly loaded log never waits.
+// gather lets the open batch grow where the log is busy, so that fewer syncs
+// serve the same callers. Of the callers that there are (those whom the last
+// commit woke, who will be back, and those who wait already) it waits for all
+// but the ones who are expected during the next sync: those keep the processors
+// busy meanwhile. A batch any larger would leave them idle, a smaller one costs
+// syncs. An idle or lightly loaded log never waits, and none longer than
+// GrowMax.
 func (l *Log) gather() {
-	want := l.last
-	if l.options.GrowMax <= 0 || want < growFrom || !l.aim(want) {
+	begun := l.now()
+	cycle := begun - l.gathered
+	l.gathered = begun
+	if l.options.GrowMax <= 0 || l.last < growFrom {
+		return
+	}
+	meanwhile := int64(l.last) * int64(l.writer.synced) / max(cycle, 1)
+	if !l.aim(int64(l.last) - meanwhile) {
 		return
 	}
 	l.grow.Reset(l.options.GrowMax)
@@ -79,7 +88,7 @@ func (l *Log) gather() {
 	for {
 		select {
 		case <-l.kick:
-			if !l.aim(want) {
+			if l.reached() {
 				return
 			}
 		case <-l.grow.C:
@@ -90,16 +99,24 @@ func (l *Log) gather() {
 	}
 }
 
-// aim asks to be woken once the open batch has want records. It returns false
-// where there is no point: it has them, or nothing is to be written.
-func (l *Log) aim(want uint32) bool {
+// aim asks to be woken once the open batch has more records than now. It
+// returns false where there is no point.
+func (l *Log) aim(more int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open.count >= want || l.pending.Load() == 0 {
+	if more <= 0 || l.pending.Load() == 0 {
 		return false
 	}
-	l.open.target = want
+	l.open.target = l.open.count + uint32(more)
 	return true
+}
+
+// reached tells whether the open batch is as large as was aimed at, or there
+// is nothing to wait for.
+func (l *Log) reached() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open.count >= l.open.target || l.pending.Load() == 0
 }
 
 // commit writes the open batch, if it has a record.

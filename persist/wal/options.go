@@ -51,7 +51,9 @@ type Options struct {
 	AcceptLoss bool
 
 	// OnFatal is called once, with the cause, when a write or sync failed. The
-	// log is useless from then on; the process should end.
+	// log is useless from then on; the process should end. It is called by the
+	// goroutine that writes the log, for which Close waits: it must not call
+	// Close, and should return soon.
 	OnFatal func(error)
 
 	files files
@@ -78,7 +80,7 @@ func (o *Options) complete() error {
 	orDefault(&o.MaxPendingBytes, 64<<20)
 	orDefault(&o.MaxPendingRecords, 1<<20)
 	orDefault(&o.CommitDeadline, 2*time.Second)
-	orDefault(&o.GrowMax, 200*time.Microsecond)
+	orDefault(&o.GrowMax, 2*time.Millisecond)
 	orDefault(&o.MinFreeBytes, 256<<20)
 	orDefault(&o.ResumeFreeBytes, max(512<<20, o.MinFreeBytes))
 	switch {
