@@ -29,7 +29,7 @@ func (x *exchange) book() error {
 	if err != nil {
 		return err
 	}
-	if err := x.commit(); err != nil {
+	if err := x.decide(); err != nil {
 		return err
 	}
 	x.booking(&x.outcome.Booking)
@@ -79,7 +79,7 @@ func (x *exchange) cancel() error {
 }
 
 func (x *exchange) answerBooking() error {
-	if err := x.commit(); err != nil {
+	if err := x.decide(); err != nil {
 		return err
 	}
 	x.booking(&x.outcome.Booking)
@@ -88,10 +88,7 @@ func (x *exchange) answerBooking() error {
 
 // ownBookings lists the person's bookings, the newest first.
 func (x *exchange) ownBookings() error {
-	p, err := x.own()
-	if err != nil {
-		return err
-	}
+	p := x.own()
 	x.out = append(x.out, `{"bookings":[`...)
 	for i := range p.Bookings {
 		if i > 0 {

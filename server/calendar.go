@@ -15,10 +15,7 @@ func (x *exchange) calendar() error {
 	if err != nil {
 		return err
 	}
-	p, err := x.own()
-	if err != nil {
-		return err
-	}
+	p := x.own()
 	b := findBooking(p.Bookings, seq)
 	if b == nil {
 		return faultNotFound

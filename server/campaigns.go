@@ -181,10 +181,7 @@ func (x *exchange) bookingRules() {
 func (x *exchange) eligibility() error {
 	d, version := x.campaign.core.Definition()
 	x.rules = d
-	p, err := x.own()
-	if err != nil {
-		return err
-	}
+	p := x.own()
 	decision := d.Decide(x.who.born, x.now)
 	active := 0
 	for i := range p.Bookings {

@@ -73,7 +73,7 @@ func (s *Server) servePublic(ctx *fasthttp.RequestCtx) {
 		x.fail(faultOverloaded)
 		return
 	}
-	if err := x.serve(); err != nil {
+	if err := x.settle(x.serve()); err != nil {
 		x.fail(err)
 	}
 }

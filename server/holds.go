@@ -17,7 +17,7 @@ func (x *exchange) hold() error {
 	if c.Slot, err = x.findSlot(w.slot); err != nil {
 		return err
 	}
-	if err := x.commit(); err != nil {
+	if err := x.decide(); err != nil {
 		return err
 	}
 	held := &x.outcome.Hold
@@ -36,7 +36,7 @@ func (x *exchange) release() error {
 	if c.Ref, err = x.named(); err != nil {
 		return err
 	}
-	if err := x.commit(); err != nil {
+	if err := x.decide(); err != nil {
 		return err
 	}
 	return x.nothing()

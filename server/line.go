@@ -17,7 +17,7 @@ const placePoll = 30 * time.Second
 // place is at its head: the pass comes with it.
 func (x *exchange) join() error {
 	x.ask(core.Join)
-	if err := x.commit(); err != nil {
+	if err := x.decide(); err != nil {
 		return err
 	}
 	x.place(x.outcome.Place.Number)
@@ -30,10 +30,7 @@ func (x *exchange) join() error {
 // ownPlace tells the person's place again, with a fresh ticket and pass: whose
 // turn has come gets in after a reload and from another device, too.
 func (x *exchange) ownPlace() error {
-	p, err := x.own()
-	if err != nil {
-		return err
-	}
+	p := x.own()
 	if p.Place.Number == 0 {
 		return faultNotFound
 	}
@@ -44,7 +41,7 @@ func (x *exchange) ownPlace() error {
 // leave gives the place up.
 func (x *exchange) leave() error {
 	x.ask(core.Leave)
-	if err := x.commit(); err != nil {
+	if err := x.decide(); err != nil {
 		return err
 	}
 	return x.nothing()

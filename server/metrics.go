@@ -101,12 +101,13 @@ func (t *tally) served(x *exchange) {
 	t.latency[row].nanos.Add(uint64(took))
 }
 
-// commanded counts what became of a command; refused is zero where it was not.
-func (t *tally) commanded(op core.Op, refused fault, done bool) {
+// commanded counts what became of a command; refusal is nil where it was
+// carried out, now or before.
+func (t *tally) commanded(op core.Op, refusal error, done bool) {
 	outcome := outcomeSame
 	switch {
-	case refused != 0:
-		outcome = outcomeRest + int(refused)
+	case refusal != nil:
+		outcome = outcomeRest + int(faultOf(refusal))
 	case done:
 		outcome = outcomeDone
 	}
