@@ -56,6 +56,9 @@ func (c *Campaign) apply(shard *people.Shard, row people.Row, seq event.Seq, r *
 		if err := c.slots.Give(gives); err != nil {
 			return err
 		}
+		// A slot that shrank below what was taken of it goes on shrinking as
+		// places are given back, instead of offering them again.
+		c.slots.Resize(gives, c.rules.Load().Capacity(gives))
 	}
 	shard.Newest = seq
 	switch r.Kind {

@@ -30,9 +30,13 @@ sites:
   - {id: a, name: A, region: KR-11, address: A, lat: 37.5, lon: 127}
   - {id: b, name: B, region: KR-11, address: B, lat: 37.6, lon: 127}
 slots:
-  - {sites: all, dates: 2021-07-21..2021-07-22, times: 09:00..10:30, every: 30m, capacity: 2, product: moderna}
+  - {sites: all, dates: 2021-07-21..2021-07-22, times: 09:00..10:30, every: 30m, capacity: %d, product: moderna}
 bookings: {hold: 5m, cancel_before: 24h, change_before: 12h, per_person: %d}
 `
+
+// small is the small campaign with that many places a slot and bookings a
+// person.
+func small(capacity, perPerson int) string { return fmt.Sprintf(smallCampaign, capacity, perPerson) }
 
 func parse(t testing.TB, text string) *campaign.Definition {
 	t.Helper()
@@ -91,7 +95,7 @@ func replay(t testing.TB, records []event.Record, each bool) *core.Engine {
 func TestTwin(t *testing.T) {
 	var definitions []*campaign.Definition
 	for n := 1; n <= 2; n++ {
-		definitions = append(definitions, parse(t, fmt.Sprintf(smallCampaign, n)))
+		definitions = append(definitions, parse(t, small(3-n, n)))
 	}
 	moments := edges(definitions[0])
 	rapid.Check(t, func(rt *rapid.T) {
@@ -232,7 +236,7 @@ func comparePeople(rt *rapid.T, camp *core.Campaign, slow *twin) {
 // has to be a valid state at every prefix and fold to the same state.
 func TestRace(t *testing.T) {
 	journal := &tape{}
-	e, camp := start(t, parse(t, fmt.Sprintf(smallCampaign, 1)), journal)
+	e, camp := start(t, parse(t, small(2, 1)), journal)
 	born, _ := campaign.ParseDate("1965-07-01")
 	now := at("2021-07-20T12:00:00+09:00")
 	var group sync.WaitGroup
@@ -300,7 +304,7 @@ func TestSweepIsBounded(t *testing.T) {
 // TestJoin asks for a place in line around each edge, with a line that opens
 // half an hour early and without one.
 func TestJoin(t *testing.T) {
-	without := fmt.Sprintf(smallCampaign, 1)
+	without := small(2, 1)
 	with := without + "line: {enabled: true, opens_before: 30m, order: arrival}\n"
 	const old, young, nobody = "1960-01-01", "1970-01-01", "1990-01-01"
 	for _, c := range []struct {
@@ -337,8 +341,8 @@ func TestJoin(t *testing.T) {
 // TestDeadlines moves and cancels a booking a millisecond around the last
 // moment at which it may be.
 func TestDeadlines(t *testing.T) {
-	e, _ := start(t, parse(t, fmt.Sprintf(smallCampaign, 1)), &tape{})
-	if _, _, err := e.Define(0, parse(t, fmt.Sprintf(smallCampaign, 2))); err != nil {
+	e, _ := start(t, parse(t, small(2, 1)), &tape{})
+	if _, _, err := e.Define(0, parse(t, small(2, 2))); err != nil {
 		t.Fatal(err)
 	}
 	born, _ := campaign.ParseDate("1960-01-01")
@@ -374,12 +378,12 @@ func TestDeadlines(t *testing.T) {
 
 func TestDefine(t *testing.T) {
 	journal := &tape{}
-	first := parse(t, fmt.Sprintf(smallCampaign, 1))
+	first := parse(t, small(2, 1))
 	e, camp := start(t, first, journal)
 	if again, seq, err := e.Define(0, first); again != camp || seq != 0 || err != nil {
 		t.Fatalf("the same definition again: %v, %d, %v", again, seq, err)
 	}
-	if _, seq, err := e.Define(0, parse(t, fmt.Sprintf(smallCampaign, 2))); seq != 2 || err != nil {
+	if _, seq, err := e.Define(0, parse(t, small(2, 2))); seq != 2 || err != nil {
 		t.Fatalf("the next version: %d, %v", seq, err)
 	}
 	if d, version := camp.Definition(); version != 2 || d.Bookings.PerPerson != 2 {
@@ -404,7 +408,7 @@ func TestDefineRefusesOtherSlots(t *testing.T) {
 // TestApplyRefuses hands records that cannot follow from any command.
 func TestApplyRefuses(t *testing.T) {
 	journal := &tape{}
-	start(t, parse(t, fmt.Sprintf(smallCampaign, 1)), journal)
+	start(t, parse(t, small(2, 1)), journal)
 	who := event.PersonKey{1}
 	for name, r := range map[string]event.Record{
 		"no such campaign":    {Kind: event.Joined, Campaign: 7, Person: who, Number: 1},
@@ -426,7 +430,7 @@ func TestApplyRefuses(t *testing.T) {
 
 func TestDoPassesTheJournalsRefusalOn(t *testing.T) {
 	journal := &tape{}
-	e, camp := start(t, parse(t, fmt.Sprintf(smallCampaign, 1)), journal)
+	e, camp := start(t, parse(t, small(2, 1)), journal)
 	before := e.Digest()
 	journal.refuse = core.ErrOverloaded
 	born, _ := campaign.ParseDate("1960-01-01")

@@ -42,7 +42,7 @@ func dial(target netip.AddrPort) (fd int, err error) {
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
 	)
 	if err == nil {
-		err = unix.Connect(fd, address)
+		err = connect(fd, address)
 	}
 	if err == nil {
 		err = unix.SetNonblock(fd, true)
@@ -52,6 +52,31 @@ func dial(target netip.AddrPort) (fd int, err error) {
 		return -1, fmt.Errorf("connect: %w", err)
 	}
 	return fd, nil
+}
+
+// connect connects a blocking socket. Where a signal interrupts it, the kernel
+// goes on by itself and only the end has to be waited for.
+func connect(fd int, address unix.Sockaddr) error {
+	err := unix.Connect(fd, address)
+	if !errors.Is(err, unix.EINTR) {
+		return err
+	}
+	for deadline := time.Now().Add(connectTimeout); time.Now().Before(deadline); {
+		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+		n, err := unix.Poll(poll, int(time.Until(deadline).Milliseconds())+1)
+		if errors.Is(err, unix.EINTR) || err == nil && n == 0 {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		code, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+		if err == nil && code != 0 {
+			err = unix.Errno(code)
+		}
+		return err
+	}
+	return unix.ETIMEDOUT
 }
 
 func sockaddr(target netip.AddrPort) (family int, address unix.Sockaddr) {

@@ -29,9 +29,12 @@
 // much as from the others. The channel needs no second lock, and lets a watchdog
 // let go of a batch's waiters without a timer each.
 //
-// A busy log lets a batch grow up to 200 µs (gather). Against none that nearly
-// doubled the records a second of 64 waiters and cost nothing at 4,096; longer
-// was slower from 1,024 on, because nothing is then woken during a sync.
+// A busy log lets a batch grow until only those callers are left out of it who
+// keep the processors busy during the sync, and 2 ms at most (gather). With 128
+// connections over HTTP that took 0.7 thousand syncs a second instead of 1.6
+// and a tenth off the server's CPU a booking, against a batch as large as the
+// one before. A fixed time was rejected: what is right for 64 callers keeps
+// 1,024 waiting, and the other way round.
 //
 // A goroutine blocked in fsync keeps its processor until the runtime's monitor
 // takes it away, after 20 µs and more. One processor more than there are cores

@@ -27,7 +27,7 @@ type Options struct {
 	// outcome is unknown. Default 2 s.
 	CommitDeadline time.Duration
 	// GrowMax bounds how long a busy log lets a batch grow before it is
-	// written; see gather. Default 200 µs; negative: never.
+	// written; see gather. Default 2 ms; negative: never.
 	GrowMax time.Duration
 
 	// MinFreeBytes is the free space below which the log goes read-only, and
