@@ -52,7 +52,7 @@ func (c *Campaign) redefine(d *campaign.Definition, version event.Version) {
 }
 
 // do is Engine.Do within one campaign; the journal has room for the record.
-func (c *Campaign) do(j Journal, now event.Time, cmd *Command) (Outcome, error) {
+func (c *Campaign) do(j Journal, now event.Time, cmd *Command, out *Outcome) error {
 	shard := c.people.Shard(cmd.Person)
 	shard.Lock()
 	defer shard.Unlock()
@@ -60,26 +60,25 @@ func (c *Campaign) do(j Journal, now event.Time, cmd *Command) (Outcome, error) 
 	r := &shard.Scratch
 	*r = event.Record{Campaign: c.id, Version: rules.version, At: now, Person: cmd.Person}
 
-	d := decision{rules: rules, shard: shard, now: now, cmd: cmd, record: r}
+	d := decision{rules: rules, shard: shard, now: now, cmd: cmd, record: r, out: out}
 	row := shard.Find(cmd.Person)
 	if row != 0 {
 		d.person = *shard.Person(row)
 	}
-	out, err := d.decide()
-	if err != nil || r.Kind == 0 {
-		return out, err
+	if err := d.decide(); err != nil || r.Kind == 0 {
+		return err
 	}
 	return c.commit(j, shard, row, r, out)
 }
 
 // commit takes the places that r needs, appends and applies it. The person's
 // shard is locked; row is 0 for somebody of whom nothing was known.
-func (c *Campaign) commit(j Journal, shard *people.Shard, row people.Row, r *event.Record, out Outcome) (Outcome, error) {
+func (c *Campaign) commit(j Journal, shard *people.Shard, row people.Row, r *event.Record, out *Outcome) error {
 	takes, gives := places(r)
 	c.slots.Lock(takes, gives)
 	defer c.slots.Unlock(takes, gives)
 	if takes != event.NoSlot && c.slots.Full(takes) {
-		return out, SlotFull
+		return SlotFull
 	}
 	if r.Kind == event.Joined {
 		c.line.Lock()
@@ -96,8 +95,8 @@ func (c *Campaign) commit(j Journal, shard *people.Shard, row people.Row, r *eve
 		panic(corrupt(seq, r, err))
 	}
 	out.Seq, out.Done = seq, true
-	show(shard, shard.Person(row), r, &out)
-	return out, nil
+	show(shard, shard.Person(row), r, out)
+	return nil
 }
 
 // show fills in what the person has now that r is applied.
@@ -133,7 +132,8 @@ func (c *Campaign) sweep(j Journal, shard *people.Shard, now event.Time, limit i
 			Kind: event.Expired, Campaign: c.id, Version: c.rules.Load().version, At: now,
 			Person: person.Key, Slot: hold.Slot, Ref: hold.Seq,
 		}
-		_, _ = c.commit(j, shard, row, r, Outcome{}) // takes no place, so it is never refused
+		var out Outcome
+		_ = c.commit(j, shard, row, r, &out) // takes no place, so it is never refused
 		done++
 		return true
 	})

@@ -18,9 +18,10 @@ type decision struct {
 	now    event.Time
 	cmd    *Command
 	record *event.Record // campaign, version, time and person are filled in
+	out    *Outcome      // zero; says what a refusal or an answer without a record rests on
 }
 
-func (d *decision) decide() (Outcome, error) {
+func (d *decision) decide() error {
 	switch d.cmd.Op {
 	case Join:
 		return d.join()
@@ -37,19 +38,20 @@ func (d *decision) decide() (Outcome, error) {
 	case Cancel:
 		return d.cancel()
 	}
-	return Outcome{}, NotFound
+	return NotFound
 }
 
-func (d *decision) join() (Outcome, error) {
+func (d *decision) join() error {
 	if d.person.Number != 0 {
-		return Outcome{Seq: d.shard.Newest, Place: Place{Number: d.person.Number, Cohort: d.person.Cohort}}, nil
+		d.out.Seq, d.out.Place = d.shard.Newest, Place{Number: d.person.Number, Cohort: d.person.Cohort}
+		return nil
 	}
 	verdict := d.rules.Decide(d.cmd.Born, d.now)
 	if err := d.mayJoin(verdict); err != nil {
-		return Outcome{Decision: verdict}, err
+		return d.because(verdict, err)
 	}
 	d.record.Kind, d.record.Cohort = event.Joined, cohortOf(verdict)
-	return Outcome{}, nil
+	return nil
 }
 
 // mayJoin lets in who may book now, who may join the line of a window to come,
@@ -70,57 +72,57 @@ func (d *decision) mayJoin(verdict campaign.Decision) error {
 	return LineNotOpen
 }
 
-func (d *decision) leave() (Outcome, error) {
+func (d *decision) leave() error {
 	if d.person.Number == 0 {
-		return Outcome{Seq: d.shard.Newest}, NotFound
+		d.out.Seq = d.shard.Newest
+		return NotFound
 	}
 	d.record.Kind, d.record.Number = event.Left, d.person.Number
-	return Outcome{}, nil
+	return nil
 }
 
-func (d *decision) hold() (Outcome, error) {
+func (d *decision) hold() error {
 	hold := d.held()
 	if hold != nil && hold.Slot == d.cmd.Slot && d.now < hold.Expires {
-		return Outcome{Seq: hold.Seq, Hold: heldOf(hold)}, nil
+		d.out.Seq, d.out.Hold = hold.Seq, heldOf(hold)
+		return nil
 	}
-	out, err := d.mayBook(d.cmd.Slot)
-	if err != nil {
-		return out, err
+	if err := d.mayBook(d.cmd.Slot); err != nil {
+		return err
 	}
 	d.record.Kind, d.record.Slot = event.Held, d.cmd.Slot
 	d.record.From, _ = endOf(hold)
 	d.record.Until = d.now + event.Time(d.rules.Bookings.Hold.Milliseconds())
-	return Outcome{}, nil
+	return nil
 }
 
-func (d *decision) release() (Outcome, error) {
+func (d *decision) release() error {
 	hold := d.held()
 	if hold == nil || hold.Seq != d.cmd.Ref {
-		return Outcome{}, NotFound
+		return NotFound
 	}
 	d.record.Kind, d.record.Slot, d.record.Ref = event.Released, hold.Slot, hold.Seq
-	return Outcome{}, nil
+	return nil
 }
 
-func (d *decision) book() (Outcome, error) {
+func (d *decision) book() error {
 	if same, err := d.askedBefore(); same != nil {
-		return Outcome{Seq: same.Last, Booking: bookingOf(same)}, err
+		return d.with(same, err)
 	}
 	hold, slot := d.held(), d.cmd.Slot
 	if d.cmd.Ref != 0 {
 		if hold == nil || hold.Seq != d.cmd.Ref || d.now >= hold.Expires {
-			return Outcome{}, HoldExpired
+			return HoldExpired
 		}
 		slot = hold.Slot
 	}
-	out, err := d.mayBook(slot)
-	if err != nil {
-		return out, err
+	if err := d.mayBook(slot); err != nil {
+		return err
 	}
 	d.record.Kind, d.record.Slot = event.Booked, slot
 	d.record.From, d.record.Ref = endOf(hold)
 	d.record.Request = d.cmd.Request
-	return Outcome{}, nil
+	return nil
 }
 
 // askedBefore returns the booking that the same request made before. With
@@ -144,64 +146,76 @@ func (d *decision) askedBefore() (*people.Booking, error) {
 	return same, nil
 }
 
-func (d *decision) change() (Outcome, error) {
+func (d *decision) change() error {
 	booking := findBooking(d.shard, &d.person, d.cmd.Ref)
 	if booking == nil || booking.State != people.Booked {
-		return Outcome{}, NotFound
+		return NotFound
 	}
 	if booking.Slot == d.cmd.Slot {
-		return Outcome{Seq: booking.Last, Booking: bookingOf(booking)}, nil
+		return d.with(booking, nil)
 	}
 	if verdict := d.rules.Decide(d.cmd.Born, d.now); verdict.Reason == campaign.NotInAnyCohort {
-		return Outcome{Decision: verdict}, NotEligible
+		return d.because(verdict, NotEligible)
 	}
 	if d.now > d.rules.SlotStarts(booking.Slot)-event.Time(d.rules.Bookings.ChangeBefore.Milliseconds()) {
-		return Outcome{Seq: booking.Last, Booking: bookingOf(booking)}, TooLateToChange
+		return d.with(booking, TooLateToChange)
 	}
 	if err := d.slotOpen(d.cmd.Slot); err != nil {
-		return Outcome{}, err
+		return err
 	}
 	if other := d.activeAt(d.cmd.Slot); other != nil {
-		return Outcome{Seq: other.Last, Booking: bookingOf(other)}, AlreadyBooked
+		return d.with(other, AlreadyBooked)
 	}
 	d.record.Kind, d.record.Slot, d.record.From, d.record.Ref = event.Changed, d.cmd.Slot, booking.Slot, booking.Seq
-	return Outcome{}, nil
+	return nil
 }
 
-func (d *decision) cancel() (Outcome, error) {
+func (d *decision) cancel() error {
 	booking := findBooking(d.shard, &d.person, d.cmd.Ref)
 	if booking == nil {
-		return Outcome{}, NotFound
+		return NotFound
 	}
 	if booking.State != people.Booked {
-		return Outcome{Seq: booking.Last, Booking: bookingOf(booking)}, nil
+		return d.with(booking, nil)
 	}
 	if d.now > d.rules.SlotStarts(booking.Slot)-event.Time(d.rules.Bookings.CancelBefore.Milliseconds()) {
-		return Outcome{Seq: booking.Last, Booking: bookingOf(booking)}, TooLateToChange
+		return d.with(booking, TooLateToChange)
 	}
 	d.record.Kind, d.record.Slot, d.record.Ref = event.Cancelled, booking.Slot, booking.Seq
-	return Outcome{}, nil
+	return nil
+}
+
+// with answers err, which may be nil, with a booking that it rests on.
+func (d *decision) with(b *people.Booking, err error) error {
+	d.out.Seq, d.out.Booking = b.Last, bookingOf(b)
+	return err
+}
+
+// because refuses with what the rules said.
+func (d *decision) because(verdict campaign.Decision, refusal error) error {
+	d.out.Decision = verdict
+	return refusal
 }
 
 // mayBook asks the rules that bind a hold and a booking alike, and names the
 // cohort that allows it in the record.
-func (d *decision) mayBook(slot event.SlotID) (Outcome, error) {
+func (d *decision) mayBook(slot event.SlotID) error {
 	if d.activeCount() >= d.rules.Bookings.PerPerson {
 		booking := d.active()
-		return Outcome{Seq: booking.Last, Booking: bookingOf(booking)}, AlreadyBooked
+		return d.with(booking, AlreadyBooked)
 	}
 	verdict := d.rules.Decide(d.cmd.Born, d.now)
 	switch verdict.Reason {
 	case campaign.Eligible:
 	case campaign.WindowNotOpen:
-		return Outcome{Decision: verdict}, WindowNotOpen
+		return d.because(verdict, WindowNotOpen)
 	case campaign.WindowClosed:
-		return Outcome{Decision: verdict}, WindowClosed
+		return d.because(verdict, WindowClosed)
 	default:
-		return Outcome{Decision: verdict}, NotEligible
+		return d.because(verdict, NotEligible)
 	}
 	d.record.Cohort = cohortOf(verdict)
-	return Outcome{}, d.slotOpen(slot)
+	return d.slotOpen(slot)
 }
 
 func (d *decision) slotOpen(slot event.SlotID) error {

@@ -69,15 +69,15 @@ func (e *Engine) byNumber(id event.CampaignID) *Campaign {
 // Errors: a Rejection where the rules say no; ErrOverloaded, ErrReadOnly,
 // ErrFailed or ErrClosed where nothing was tried. It allocates nothing but, now
 // and then, a page of rows.
-func (e *Engine) Do(now event.Time, c *Command) (Outcome, error) {
+func (e *Engine) Do(now event.Time, c *Command) (out Outcome, err error) {
 	camp := e.byNumber(c.Campaign)
 	if camp == nil {
-		return Outcome{}, NotFound
+		return out, NotFound
 	}
-	if err := e.journal.Reserve(event.MaxSize); err != nil {
-		return Outcome{}, err
+	if err = e.journal.Reserve(event.MaxSize); err != nil {
+		return out, err
 	}
-	out, err := camp.do(e.journal, now, c)
+	err = camp.do(e.journal, now, c, &out)
 	if !out.Done {
 		e.journal.Release(event.MaxSize)
 	}
