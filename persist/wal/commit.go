@@ -9,9 +9,12 @@ import (
 	"weir/core/event"
 )
 
-// growFrom is the number of records from which on a batch counts as the work of
-// a busy log. Below it a batch is written at once.
-const growFrom = 16
+// A batch of fewer records than growFrom is not the work of a busy log, and the
+// next is written at once. One of growEnough need not grow any more.
+const (
+	growFrom   = 16
+	growEnough = 256
+)
 
 // commitLoop is the one goroutine that writes. It ends with Close, or with the
 // first failure.
@@ -69,9 +72,8 @@ func (l *Log) drain() {
 // serve the same callers. Of the callers that there are (those whom the last
 // commit woke, who will be back, and those who wait already) it waits for all
 // but the ones who are expected during the next sync: those keep the processors
-// busy meanwhile. A batch any larger would leave them idle, a smaller one costs
-// syncs. An idle or lightly loaded log never waits, and none longer than
-// GrowMax.
+// busy meanwhile. It stops at growEnough, where a sync costs each of its records
+// next to nothing, and at GrowMax. An idle or lightly loaded log never waits.
 func (l *Log) gather() {
 	begun := l.now()
 	cycle := begun - l.gathered
@@ -80,7 +82,7 @@ func (l *Log) gather() {
 		return
 	}
 	meanwhile := int64(l.last) * int64(l.writer.synced) / max(cycle, 1)
-	if !l.aim(int64(l.last) - meanwhile) {
+	if !l.aim(max(0, int64(l.last)-meanwhile)) {
 		return
 	}
 	l.grow.Reset(l.options.GrowMax)
@@ -99,15 +101,17 @@ func (l *Log) gather() {
 	}
 }
 
-// aim asks to be woken once the open batch has more records than now. It
-// returns false where there is no point.
+// aim asks to be woken once the open batch has that many records more than
+// now, or as many as the batch before it. It returns false where there is
+// nothing to wait for.
 func (l *Log) aim(more int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if more <= 0 || l.pending.Load() == 0 {
+	target := min(growEnough, max(l.last, l.open.count+uint32(more)))
+	if l.open.count >= target || l.pending.Load() == 0 {
 		return false
 	}
-	l.open.target = l.open.count + uint32(more)
+	l.open.target = target
 	return true
 }
 
