@@ -4,39 +4,42 @@ import (
 	"errors"
 
 	"weir/core"
-	"weir/core/event"
 )
 
 // decide has the engine decide x.command. The handler goes on and writes its
-// answer, while the batch that the record is in fills and is written; settle
-// keeps the answer back until then.
+// answer, while the batch that the record is in fills and is written.
 func (x *exchange) decide() (refusal error) {
 	x.outcome, refusal = x.state.booker.Do(x.now, &x.command)
 	return refusal
 }
 
-// settle waits until what the answer rests on is durable, whatever the answer
-// is: a refusal may rest on a booking, too. It is the one gate between the
-// handlers and the caller: nothing of x.outcome is told before it. It returns
-// err, or why nothing can be told.
+// settle sees to it that the answer leaves no sooner than what it rests on is
+// durable, whatever the answer is: a refusal may rest on a booking, too. Where
+// it can, it leaves the wait to the connection's gate. It returns err, or why
+// nothing can be told.
 func (x *exchange) settle(err error) error {
-	if unknown := x.durable(x.outcome.Seq); unknown != nil {
-		x.ctx.Response.Reset()
-		err = unknown
-	}
 	if x.command.Op != 0 {
 		x.tally.commanded(x.command.Op, err, x.outcome.Done)
+	}
+	seq := x.outcome.Seq
+	if seq == 0 {
+		return err
+	}
+	if c, ok := x.ctx.Conn().(*boundConn); ok && c.gate.shut(seq, x.s, x.state.booker) {
+		x.gate = &c.gate
+		return err
+	}
+	if unknown := unknown(x.state.booker.Wait(seq)); unknown != nil {
+		x.ctx.Response.Reset()
+		return unknown
 	}
 	return err
 }
 
-// durable waits for seq. A journal that failed or closed meanwhile leaves the
-// outcome as unknown as one that took too long: the record may be on disk.
-func (x *exchange) durable(seq event.Seq) error {
-	if seq == 0 {
-		return nil
-	}
-	err := x.state.booker.Wait(seq)
+// unknown turns what Wait answers into why nothing can be told. A journal that
+// failed or closed meanwhile leaves the outcome as unknown as one that took too
+// long: the record may be on disk.
+func unknown(err error) error {
 	if errors.Is(err, core.ErrFailed) || errors.Is(err, core.ErrClosed) {
 		return core.ErrOutcomeUnknown
 	}

@@ -22,6 +22,7 @@ type exchange struct {
 	ctx   *fasthttp.RequestCtx
 	now   event.Time // the one reading of the clock
 	tally *tally     // that its figures go to
+	gate  *gate      // of the connection, where it keeps the answer back
 
 	fields   fields
 	query    []byte               // of the request target, without the question mark
@@ -87,11 +88,28 @@ func (s *Server) finish(x *exchange) {
 		x.ctx.Response.Reset()
 		writeProblem(x.ctx, faultInternal, s.language.match(x.fields.acceptLanguage))
 	}
-	s.inFlight.Add(-1)
-	x.tally.served(x)
+	a := x.accounts()
+	if x.gate != nil {
+		x.gate.accounts, x.gate = a, nil
+	} else {
+		s.inFlight.Add(-1)
+		x.tally.answered(&a)
+	}
 	x.ctx = nil
 	x.fields = fields{}
 	s.exchanges.Put(x)
+}
+
+// accounts is what is to be counted of the exchange.
+func (x *exchange) accounts() accounts {
+	route := len(publicRoutes)
+	if x.route != nil {
+		route = x.route.index
+	}
+	return accounts{
+		tally: x.tally, route: route, status: x.ctx.Response.StatusCode(), began: x.ctx.Time(),
+		language: x.s.language.match(x.fields.acceptLanguage),
+	}
 }
 
 // logPanic says what happened and where, but not with which values: those

@@ -105,7 +105,7 @@ func (l *boundListener) closeConns() {
 	}
 	l.mu.Unlock()
 	for _, c := range open {
-		_ = c.Close() // it is being given up: its error helps nobody
+		_ = c.cut() // it is being given up: its error helps nobody
 	}
 }
 
@@ -195,17 +195,26 @@ func (l *boundListener) pause(d time.Duration) bool {
 	}
 }
 
-// boundConn gives its room back when it is closed, once, and notes what it does
-// (pace.go).
+// boundConn gives its room back when it is closed, once, notes what it does
+// (pace.go), and writes nothing past its gate (gate.go).
 type boundConn struct {
 	net.Conn
 	act    act
+	gate   gate
 	of     *boundListener
 	closed atomic.Bool
 }
 
 // Close closes the connection.
 func (c *boundConn) Close() error {
+	if c.gate.seq != 0 {
+		c.gate.open() // an answer was never written: nobody is there to read it
+	}
+	return c.cut()
+}
+
+// cut closes the connection from outside, whatever its goroutine does.
+func (c *boundConn) cut() error {
 	if c.closed.CompareAndSwap(false, true) {
 		c.of.mu.Lock()
 		delete(c.of.conns, c)

@@ -84,24 +84,20 @@ func newServerMetrics() *serverMetrics {
 // tally returns the stripe for one more exchange.
 func (m *serverMetrics) tally() *tally { return &m.tallies[m.next.Add(1)%tallies] }
 
-// served counts an answered request.
-func (t *tally) served(x *exchange) {
-	row := len(publicRoutes)
-	if x.route != nil {
-		row = x.route.index
-	}
-	class := min(max(x.ctx.Response.StatusCode()/100, 1), statusSlots)
-	t.requests[row][class-1].Add(1)
-	took := time.Since(x.ctx.Time())
+// answered counts a request whose answer leaves.
+func (t *tally) answered(a *accounts) {
+	class := min(max(a.status/100, 1), statusSlots)
+	t.requests[a.route][class-1].Add(1)
+	took := time.Since(a.began)
 	bucket := 0
 	for bucket < len(latencyBounds) && took > latencyBounds[bucket] {
 		bucket++
 	}
-	t.latency[row].buckets[bucket].Add(1)
-	t.latency[row].nanos.Add(uint64(took))
+	t.latency[a.route].buckets[bucket].Add(1)
+	t.latency[a.route].nanos.Add(uint64(took))
 }
 
-// commanded counts what became of a command; refusal is nil where it was
+// commanded counts how a command was decided; refusal is nil where it was
 // carried out, now or before.
 func (t *tally) commanded(op core.Op, refusal error, done bool) {
 	outcome := outcomeSame

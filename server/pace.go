@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -57,8 +58,15 @@ func (c *boundConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write is that of net.Conn.
+// Write is that of net.Conn. It waits at the connection's gate. Where that does
+// not open, the caller is told so instead of b, and the connection ends.
 func (c *boundConn) Write(b []byte) (int, error) {
+	if c.gate.seq != 0 {
+		if err := c.gate.pass(); err != nil {
+			_, written := c.Conn.Write(unknownAnswer[c.gate.accounts.language])
+			return 0, errors.Join(err, written)
+		}
+	}
 	c.act.begin(writing, &c.of.clock)
 	n, err := c.Conn.Write(b)
 	c.act.begin(idling, &c.of.clock)
