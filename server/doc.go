@@ -15,8 +15,10 @@
 //  4. credential.go opens the ticket, pass or identity token that the route
 //     asks for.
 //  5. The handler decodes the body (decode.go), fills in a core.Command by
-//     value, lets the engine decide, waits until the outcome is durable
-//     (commit.go) and writes the answer (encode.go).
+//     value, lets the engine decide (commit.go) and encodes the answer
+//     (encode.go).
+//  6. The answer stands at the connection's gate until what it rests on is
+//     durable (gate.go), and is written then.
 //
 // An exchange (exchange.go) carries a request through these steps. It comes
 // from a pool and nothing of the request outlives the handler. Booking with a
