@@ -67,19 +67,16 @@ func (g *gate) open() {
 	g.accounts.tally.answered(&g.accounts)
 }
 
-// unknownAnswer is the whole answer that the outcome is not known, by language.
-// The connection ends with it.
-var unknownAnswer = func() (answers [languages][]byte) {
-	for l := range languages {
-		var ctx fasthttp.RequestCtx
-		writeProblem(&ctx, faultOutcomeUnknown, l)
-		ctx.SetConnectionClose()
-		var text bytes.Buffer
-		w := bufio.NewWriter(&text)
-		if err := errors.Join(ctx.Response.Write(w), w.Flush()); err != nil {
-			panic(err) // a buffer takes everything
-		}
-		answers[l] = text.Bytes()
+// unknownAnswer is the whole answer that the outcome is not known. The
+// connection ends with it.
+func unknownAnswer(l lang) []byte {
+	var ctx fasthttp.RequestCtx
+	writeProblem(&ctx, faultOutcomeUnknown, l)
+	ctx.SetConnectionClose()
+	var text bytes.Buffer
+	w := bufio.NewWriter(&text)
+	if err := errors.Join(ctx.Response.Write(w), w.Flush()); err != nil {
+		panic(err) // a buffer takes everything
 	}
-	return answers
-}()
+	return text.Bytes()
+}
