@@ -8,7 +8,7 @@ import (
 )
 
 // Deadlines of connections. The HTTP library can set three a request, each of
-// which reads the clock and moves a timer: a tenth of what a booking costs. So
+// which reads the clock and moves a timer. So
 // a connection only notes what it began and when, by a clock that ticks a few
 // times a second, and one goroutine looks over all of them at each tick. A
 // deadline is kept to within two ticks.

@@ -18,7 +18,7 @@ func (d *Definition) Time(t event.Time) time.Time {
 //
 // Every answer has several times in it, nearly always from the same stretch of
 // constant offset. So the stretch is remembered and the digits are written by
-// hand, which takes a third of what time.AppendFormat does.
+// hand. In a loop that is hardly faster than time.AppendFormat.
 func (d *Definition) AppendTime(dst []byte, t event.Time) []byte {
 	s := d.offset.Load()
 	if s == nil || t < s.from || t >= s.until {
