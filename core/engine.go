@@ -93,6 +93,9 @@ func (e *Engine) Wait(seq event.Seq) error {
 	return e.journal.Wait(seq)
 }
 
+// Durable returns the newest sequence number that is durable.
+func (e *Engine) Durable() event.Seq { return e.journal.Durable() }
+
 // Sweep logs the end of at most limit holds whose time has passed and returns
 // how many. Called often with a small limit it spreads the end of holds that
 // were made together over time. One goroutine at a time may call it.

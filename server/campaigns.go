@@ -26,6 +26,8 @@ type Booker interface {
 	// deadline of its own: core.ErrOutcomeUnknown. After a failure of the
 	// journal it answers core.ErrFailed.
 	Wait(seq event.Seq) error
+	// Durable returns the newest sequence number that is durable.
+	Durable() event.Seq
 	// Campaign returns the campaign with that id, or nil.
 	Campaign(id string) *core.Campaign
 	// Campaigns returns all campaigns, in an order that stays.

@@ -15,8 +15,8 @@ func (x *exchange) decide() (refusal error) {
 
 // settle sees to it that the answer leaves no sooner than what it rests on is
 // durable, whatever the answer is: a refusal may rest on a booking, too. Where
-// it can, it leaves the wait to the connection's gate. It returns err, or why
-// nothing can be told.
+// it can, it leaves the wait to the loop or to the connection's gate. It returns
+// err, or why nothing can be told.
 func (x *exchange) settle(err error) error {
 	if x.command.Op != 0 {
 		x.tally.commanded(x.command.Op, err, x.outcome.Done)
@@ -25,9 +25,17 @@ func (x *exchange) settle(err error) error {
 	if seq == 0 {
 		return err
 	}
-	if c, ok := x.ctx.Conn().(*boundConn); ok && c.gate.shut(seq, x.s, x.state.booker) {
-		x.gate = &c.gate
+	switch c := x.ctx.Conn().(type) {
+	case *lane:
+		if seq > x.state.booker.Durable() {
+			x.lane = c
+		}
 		return err
+	case *boundConn:
+		if c.gate.shut(seq, x.s, x.state.booker) {
+			x.gate = &c.gate
+			return err
+		}
 	}
 	if unknown := unknown(x.state.booker.Wait(seq)); unknown != nil {
 		x.ctx.Response.Reset()

@@ -23,6 +23,7 @@ type exchange struct {
 	now   event.Time // the one reading of the clock
 	tally *tally     // that its figures go to
 	gate  *gate      // of the connection, where it keeps the answer back
+	lane  *lane      // of the loop, where it keeps the answer back
 
 	fields   fields
 	query    []byte               // of the request target, without the question mark
@@ -70,6 +71,11 @@ func (s *Server) servePublic(ctx *fasthttp.RequestCtx) {
 	x := s.exchanges.Get().(*exchange)
 	x.begin(s, ctx)
 	defer s.finish(x)
+	if !s.looped(ctx) {
+		s.inFlight.Add(1)
+		x.fail(faultRequest)
+		return
+	}
 	if s.inFlight.Add(1) > int64(s.limits.InFlight) {
 		x.fail(faultOverloaded)
 		return
@@ -89,11 +95,14 @@ func (s *Server) finish(x *exchange) {
 		writeProblem(x.ctx, faultInternal, s.language.match(x.fields.acceptLanguage))
 	}
 	a := x.accounts()
-	if x.gate != nil {
+	switch {
+	case x.gate != nil:
 		x.gate.accounts, x.gate = a, nil
-	} else {
-		s.inFlight.Add(-1)
-		x.tally.answered(&a)
+	case x.lane != nil:
+		x.lane.Keep(x.state.booker, x.outcome.Seq, a)
+		x.lane = nil
+	default:
+		s.left(&a)
 	}
 	x.ctx = nil
 	x.fields = fields{}

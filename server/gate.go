@@ -17,6 +17,9 @@ import (
 // buffer, and the goroutine that is woken a batch later, when all it used has
 // left the processor's caches, has one system call left to make.
 //
+// This is for connections that have a goroutine of their own. A loop's lane
+// keeps answers in the same way, without one (package reactor).
+//
 // Answers over TLS wait in their handler, since what passes the connection
 // there is encrypted already and could not be taken back.
 
@@ -53,8 +56,7 @@ func (g *gate) shut(seq event.Seq, s *Server, b Booker) bool {
 func (g *gate) pass() error {
 	err := unknown(g.booker.Wait(g.seq))
 	if err != nil {
-		g.accounts.status = faults[faultOutcomeUnknown].status
-		g.server.metrics.problems[faultOutcomeUnknown].Inc()
+		g.server.lose(&g.accounts)
 	}
 	g.open()
 	return err
@@ -63,15 +65,48 @@ func (g *gate) pass() error {
 // open counts the exchange as over.
 func (g *gate) open() {
 	g.seq = 0
-	g.server.inFlight.Add(-1)
-	g.accounts.tally.answered(&g.accounts)
+	g.server.left(&g.accounts)
 }
 
-// unknownAnswer is the whole answer that the outcome is not known. The
-// connection ends with it.
-func unknownAnswer(l lang) []byte {
+// left counts an exchange as over.
+func (s *Server) left(a *accounts) {
+	s.inFlight.Add(-1)
+	a.tally.answered(a)
+}
+
+// lose counts an answer that is replaced by one that says that the outcome is
+// not known.
+func (s *Server) lose(a *accounts) {
+	a.status = faults[faultOutcomeUnknown].status
+	s.metrics.problems[faultOutcomeUnknown].Inc()
+}
+
+// lost is what a loop sends in place of such an answer.
+func (s *Server) lost(a *accounts, _ error) []byte {
+	s.lose(a)
+	return wholeAnswer(faultOutcomeUnknown, a.language)
+}
+
+// looped tells whether a request that came by a loop's lane is what the loop
+// took it for, and sees to the end of its connection where it is time.
+func (s *Server) looped(ctx *fasthttp.RequestCtx) bool {
+	l, ok := ctx.Conn().(*lane)
+	if !ok {
+		return true
+	}
+	const emptyLine = 2 // which is not among the headers where there are none
+	as := l.Whole(max(emptyLine, len(ctx.Request.Header.RawHeaders())), len(ctx.Request.Body()))
+	if !as || l.Requests() >= s.limits.RequestsPerConn || l.Draining() {
+		ctx.SetConnectionClose()
+	}
+	return as
+}
+
+// wholeAnswer is the whole answer to a fault, as it is sent. The connection ends
+// with it.
+func wholeAnswer(f fault, l lang) []byte {
 	var ctx fasthttp.RequestCtx
-	writeProblem(&ctx, faultOutcomeUnknown, l)
+	writeProblem(&ctx, f, l)
 	ctx.SetConnectionClose()
 	var text bytes.Buffer
 	w := bufio.NewWriter(&text)

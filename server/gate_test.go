@@ -68,14 +68,14 @@ func TestClosedGateEndsTheConnection(t *testing.T) {
 // occupied is given back.
 func TestCallerLeavesAtTheGate(t *testing.T) {
 	s := newStand(t, nil)
-	waiting, release := s.journal.hold()
+	_, release := s.journal.hold()
 	var conns []net.Conn
 	for who, slot := range map[string]string{"kim": slotA9, "lee": slotA930, "park": slotB9} {
 		conn := dial(t, s.public)
 		send(t, conn, s.bookingText(who, slot))
 		conns = append(conns, conn)
-		<-waiting
 	}
+	waitFor(t, "three answers to wait", func() bool { return s.srv.inFlight.Load() == 3 })
 	for _, conn := range conns {
 		must(t, conn.Close())
 	}
@@ -86,14 +86,5 @@ func TestCallerLeavesAtTheGate(t *testing.T) {
 // wantIdle waits until no request counts as being answered.
 func (s *stand) wantIdle() {
 	s.t.Helper()
-	ticker := time.NewTicker(time.Millisecond)
-	defer ticker.Stop()
-	timeout := time.After(10 * time.Second)
-	for s.srv.inFlight.Load() != 0 {
-		select {
-		case <-ticker.C:
-		case <-timeout:
-			s.t.Fatalf("%d requests still count as being answered", s.srv.inFlight.Load())
-		}
-	}
+	waitFor(s.t, "no request to be being answered", func() bool { return s.srv.inFlight.Load() == 0 })
 }

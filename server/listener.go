@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -132,17 +133,25 @@ func (l *boundListener) keep(conn net.Conn) net.Conn {
 		return nil
 	}
 	c := &boundConn{Conn: conn, of: l}
+	if _, raw := conn.(*rawConn); !raw { // whose loop looks after it
+		l.track(c)
+	}
+	return c
+}
+
+// track has enforce look after the connection, which is at the start of a
+// request.
+func (l *boundListener) track(c *boundConn) {
 	c.act.begin(reading, &l.clock)
 	l.mu.Lock()
 	l.conns[c] = struct{}{}
 	l.mu.Unlock()
-	return c
 }
 
 // refuse closes conn with a reset: nothing is left waiting in the kernel.
 func (l *boundListener) refuse(conn net.Conn) {
 	l.refused.Add(1)
-	if tcp, ok := conn.(*net.TCPConn); ok {
+	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
 		_ = tcp.SetLinger(0) // closing without it works too, only slower
 	}
 	_ = conn.Close()
@@ -204,6 +213,12 @@ type boundConn struct {
 	of     *boundListener
 	closed atomic.Bool
 }
+
+// FD is the descriptor of a connection that a loop serves.
+func (c *boundConn) FD() int { return c.Conn.(*rawConn).fd }
+
+// Remote is the other side's address of a connection that a loop serves.
+func (c *boundConn) Remote() netip.AddrPort { return c.Conn.(*rawConn).remote }
 
 // Close closes the connection.
 func (c *boundConn) Close() error {

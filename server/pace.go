@@ -63,7 +63,7 @@ func (c *boundConn) Read(b []byte) (int, error) {
 func (c *boundConn) Write(b []byte) (int, error) {
 	if c.gate.seq != 0 {
 		if err := c.gate.pass(); err != nil {
-			_, written := c.Conn.Write(unknownAnswer(c.gate.accounts.language))
+			_, written := c.Conn.Write(wholeAnswer(faultOutcomeUnknown, c.gate.accounts.language))
 			return 0, errors.Join(err, written)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -70,7 +71,8 @@ type Server struct {
 	publicTLS     *tls.Config
 	adminTLS      *tls.Config
 
-	public    *fasthttp.Server
+	public    *fasthttp.Server // for connections with a goroutine of their own
+	lanes     *fasthttp.Server // for those of the loops
 	admin     *fasthttp.Server
 	metrics   *serverMetrics
 	language  languageCache
@@ -81,6 +83,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	listeners []runningListener // of Serve; guarded by mu
+	front     *front            // of Serve; nil where there are no loops; guarded by mu
 	closed    bool              // Shutdown was called; guarded by mu
 	drained   chan struct{}     // closed when Shutdown is over
 }
@@ -126,6 +129,8 @@ func New(cfg Config) (*Server, error) {
 	s.exchanges.New = func() any { return &exchange{tally: s.metrics.tally()} }
 	s.stage.set(stageNow{name: stageStarting})
 	s.public = s.newHTTP(s.servePublic, limits.Connections)
+	s.lanes = s.newHTTP(s.servePublic, math.MaxInt32)
+	s.lanes.MaxRequestsPerConn = 0 // the loops count
 	s.admin = s.newHTTP(s.serveAdmin, adminConnections)
 	return s, nil
 }
@@ -219,6 +224,10 @@ func (s *Server) LineNotKept() (ids []string) {
 // after Shutdown is over, and the error when one of the listeners fails for
 // good; the other is closed then, with all connections.
 func (s *Server) Serve(public, admin net.Listener) error {
+	public, looped, err := s.looping(public)
+	if err != nil {
+		return errors.Join(err, public.Close(), admin.Close())
+	}
 	p := paces{read: s.limits.ReadTimeout, write: s.limits.WriteTimeout, idle: s.limits.IdleTimeout}
 	pub := newBoundListener(public, s.limits.Connections, p)
 	p.read, p.write = adminTimeout, adminTimeout
@@ -235,9 +244,9 @@ func (s *Server) Serve(public, admin net.Listener) error {
 	defer stop()
 
 	ended := make(chan error, 2)
-	go func() { ended <- serveOn(s.public, "public", pub, s.publicTLS) }()
+	go func() { ended <- s.serveOnPublic(pub, looped) }()
 	go func() { ended <- serveOn(s.admin, "admin", adm, s.adminTLS) }()
-	err := <-ended
+	err = <-ended
 	if err != nil {
 		s.abort()
 	}
@@ -246,6 +255,34 @@ func (s *Server) Serve(public, admin net.Listener) error {
 		<-s.drained // Shutdown has a deadline
 	}
 	return err
+}
+
+// looping prepares the public listener for loops, where they can serve it: plain
+// HTTP over TCP.
+func (s *Server) looping(public net.Listener) (net.Listener, bool, error) {
+	tcp, ok := public.(*net.TCPListener)
+	if !ok || s.publicTLS != nil {
+		return public, false, nil
+	}
+	raw, err := newRawListener(tcp)
+	if err != nil {
+		return public, false, fmt.Errorf("serve public listener: %w", err)
+	}
+	return raw, true, nil
+}
+
+func (s *Server) serveOnPublic(l *boundListener, looped bool) error {
+	if !looped {
+		return serveOn(s.public, "public", l, s.publicTLS)
+	}
+	f, err := s.newFront(l)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.front = f
+	s.mu.Unlock()
+	return f.serve(s.public, s.isClosed, s.drained)
 }
 
 func serveOn(h *fasthttp.Server, name string, l net.Listener, config *tls.Config) error {
@@ -288,6 +325,15 @@ func (s *Server) abort() {
 		_ = l.Close() // it may be closed already
 		l.closeConns()
 	}
+	if f := s.loops(); f != nil {
+		f.loops.Stop()
+	}
+}
+
+func (s *Server) loops() *front {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.front
 }
 
 // refresh keeps what is published about availability fresh, so that readers
@@ -330,11 +376,19 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	defer close(s.drained)
 	s.stage.set(stageNow{name: stageDraining, stopping: true})
-	err := s.public.ShutdownWithContext(ctx)
+	err := s.shutdownPublic(ctx)
 	err = errors.Join(err, s.admin.ShutdownWithContext(ctx))
 	s.abort()
 	if err != nil {
 		return fmt.Errorf("shut down: %w", err)
 	}
 	return nil
+}
+
+func (s *Server) shutdownPublic(ctx context.Context) error {
+	f := s.loops()
+	if f == nil {
+		return s.public.ShutdownWithContext(ctx)
+	}
+	return errors.Join(f.listener.Close(), f.loops.Drain(ctx), s.public.ShutdownWithContext(ctx))
 }

@@ -135,9 +135,13 @@ func (j *tape) Wait(event.Seq) error {
 	return fail
 }
 
+// Durable is everything, but while Wait stands or fails nothing.
 func (j *tape) Durable() event.Seq {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.gate != nil || j.fail != nil {
+		return 0
+	}
 	return j.last
 }
 

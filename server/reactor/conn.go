@@ -1,0 +1,102 @@
+//go:build linux
+
+package reactor
+
+import (
+	"errors"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// Socket is an accepted connection. It does not block and belongs to the
+// reactor from Add on, which closes it or hands it to the Other.
+type Socket interface {
+	FD() int
+	Remote() netip.AddrPort
+	Close() error
+}
+
+// doing is what a connection does; the paces bound how long.
+type doing uint8
+
+const (
+	idling  doing = iota // between requests
+	reading              // a request has begun, or the connection is new
+	waiting              // its request is being answered, or the answer is kept
+	writing              // an answer is partly sent
+)
+
+// conn is one socket of a loop. Everything in it belongs to the loop.
+//
+// Invariant: out is empty unless doing is writing.
+type conn struct {
+	socket   Socket
+	fd       int
+	in       []byte // read, and not handed to the library yet; nil mostly
+	out      []byte // of an answer, not sent yet; nil mostly
+	since    int64  // of the reactor's clock: when it began what it does
+	requests int    // handed to the library
+	doing    doing
+	readable bool // the socket may have more to read
+	last     bool // the other side has sent its last byte
+	queued   bool // in loop.ready
+	ending   bool // to be closed when its answer is out
+	closed   bool
+}
+
+// errEnd says that the other side has closed or broken the connection.
+var errEnd = errors.New("the connection has ended")
+
+// read reads into b what there is; 0 where there is nothing now.
+func (c *conn) read(b []byte) (int, error) {
+	for {
+		n, errno := rawRead(c.fd, b)
+		switch errno {
+		case 0:
+			if n == 0 {
+				return 0, errEnd
+			}
+			c.readable = n == len(b) || c.last
+			return n, nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			c.readable = false
+			return 0, nil
+		default:
+			return 0, errEnd
+		}
+	}
+}
+
+// write sends b and keeps in out what the socket does not take now.
+func (c *conn) write(b []byte) error {
+	for len(b) > 0 {
+		n, errno := rawWrite(c.fd, b)
+		switch errno {
+		case 0:
+			b = b[n:]
+		case unix.EINTR:
+		case unix.EAGAIN:
+			c.out = append(c.out, b...)
+			return nil
+		default:
+			return errEnd
+		}
+	}
+	return nil
+}
+
+// flush sends what is left in out.
+func (c *conn) flush() error {
+	rest := c.out
+	c.out = nil
+	return c.write(rest)
+}
+
+// Handed is a connection on its way to the Other: the socket, and what was read
+// of it.
+type Handed struct {
+	Socket Socket
+	Read   []byte
+}

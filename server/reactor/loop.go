@@ -1,0 +1,398 @@
+//go:build linux
+
+package reactor
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+const eventsMax = 128
+
+// loop owns its share of the sockets. Its fields belong to its goroutine but
+// where they say otherwise.
+type loop[A any] struct {
+	reactor *Reactor[A]
+	lane    Lane[A]
+	shelf   shelf[A]
+	journal Journal // of the kept answers
+	waiter  waiter
+
+	poll   int             // epoll descriptor, edge-triggered
+	parked syscall.RawConn // of poll, for waiting with the runtime's poller
+	file   *os.File        // of poll
+	bell   int             // eventfd in poll
+	conns  []*conn         // by descriptor
+	open   int             // of them
+	ready  []*conn         // that may have a request, in the order in which they became so
+	taken  int             // of ready
+	events [eventsMax]unix.EpollEvent
+
+	ticked atomic.Bool // any goroutine: the clock has moved
+	rung   atomic.Bool // any goroutine: bell has a count
+
+	mu    sync.Mutex
+	inbox []Socket // mu: added and not taken yet
+	ended bool     // mu: nothing is taken any more
+
+	empty     chan struct{} // closed when the reactor drains and no connection is left
+	emptyTold bool
+}
+
+func newLoop[A any](r *Reactor[A]) (*loop[A], error) {
+	l := &loop[A]{reactor: r, bell: -1, waiter: newWaiter(), empty: make(chan struct{})}
+	l.lane.loop = l
+	var err error
+	if l.poll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("create epoll: %w", err)
+	}
+	if err = unix.SetNonblock(l.poll, true); err == nil {
+		l.file = os.NewFile(uintptr(l.poll), "epoll")
+		l.parked, err = l.file.SyscallConn()
+	}
+	if err == nil {
+		l.bell, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	}
+	if err == nil {
+		err = unix.EpollCtl(l.poll, unix.EPOLL_CTL_ADD, l.bell, &unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(l.bell)})
+	}
+	if err != nil {
+		l.free()
+		return nil, fmt.Errorf("make a loop: %w", err)
+	}
+	return l, nil
+}
+
+// free gives back what newLoop took.
+func (l *loop[A]) free() {
+	if l.bell >= 0 {
+		_ = unix.Close(l.bell)
+	}
+	if l.file != nil {
+		_ = l.file.Close()
+	} else {
+		_ = unix.Close(l.poll)
+	}
+}
+
+// add is Reactor.Add.
+func (l *loop[A]) add(s Socket) {
+	l.mu.Lock()
+	ended := l.ended
+	if !ended {
+		l.inbox = append(l.inbox, s)
+	}
+	l.mu.Unlock()
+	if ended {
+		_ = s.Close() // it was never used
+		return
+	}
+	l.wake()
+}
+
+// wake makes the loop look around. Any goroutine may call it.
+func (l *loop[A]) wake() {
+	if l.rung.CompareAndSwap(false, true) {
+		one := [8]byte{1}
+		_, _ = rawWrite(l.bell, one[:]) // full: it rings already
+	}
+}
+
+// run serves until the reactor is closed.
+func (l *loop[A]) run() {
+	var waiting sync.WaitGroup
+	waiting.Go(func() { l.waiter.run(l.wake) })
+	for !l.reactor.stopped.Load() {
+		_ = l.reactor.config.Serve(&l.lane) // it ended a connection: that is no news
+		l.lane.end()
+	}
+	l.closeAll()
+	close(l.waiter.asks)
+	waiting.Wait()
+	l.free()
+}
+
+// next reads the next whole request into b, which must be the library's whole
+// buffer, and waits for one. io.EOF says that the reactor was closed.
+func (l *loop[A]) next(b []byte) (int, error) {
+	for {
+		for l.taken < len(l.ready) {
+			c := l.ready[l.taken]
+			l.taken++
+			c.queued = false
+			if n := l.take(c, b); n > 0 {
+				return n, nil
+			}
+		}
+		l.ready, l.taken = l.ready[:0], 0
+		if l.reactor.stopped.Load() {
+			return 0, io.EOF
+		}
+		l.round()
+	}
+}
+
+// take reads a request of c into b. It returns 0 where there is none to serve.
+func (l *loop[A]) take(c *conn, b []byte) int {
+	if c.closed || c.doing == waiting || c.doing == writing {
+		return 0
+	}
+	n := copy(b, c.in)
+	if c.readable && n < len(b) {
+		more, err := c.read(b[n:])
+		switch {
+		case err == nil:
+			n += more
+		case n > 0:
+			l.hand(c, b[:n]) // the other side ended in the middle of a request
+			return 0
+		default:
+			l.close(c)
+			return 0
+		}
+	}
+	if n == 0 {
+		return 0
+	}
+	extent, verdict := frame(b[:n])
+	switch {
+	case verdict == whole:
+		l.store(c, b[extent.size:n])
+		l.lane.begin(c, extent)
+		return extent.size
+	case verdict == odd || n == len(b) || extent.size > len(b):
+		l.hand(c, b[:n])
+	default:
+		l.store(c, b[:n])
+		if c.doing == idling {
+			l.begin(c, reading)
+		}
+		l.again(c)
+	}
+	return 0
+}
+
+// store keeps what is not handed to the library now.
+func (l *loop[A]) store(c *conn, b []byte) {
+	if len(b) == 0 {
+		c.in = nil
+		return
+	}
+	c.in = append([]byte(nil), b...)
+}
+
+// again queues c where there is something to be read.
+func (l *loop[A]) again(c *conn) {
+	if c.readable && !c.queued {
+		c.queued = true
+		l.ready = append(l.ready, c)
+	}
+}
+
+func (l *loop[A]) begin(c *conn, what doing) { c.doing, c.since = what, l.reactor.clock.Load() }
+
+// send sends b on c, or as much of it as the socket takes for now.
+func (l *loop[A]) send(c *conn, b []byte) error {
+	if len(c.out) > 0 {
+		c.out = append(c.out, b...)
+		return nil
+	}
+	if err := c.write(b); err != nil {
+		l.close(c)
+		return err
+	}
+	if len(c.out) > 0 {
+		l.begin(c, writing)
+	}
+	return nil
+}
+
+// answered ends the request of c: its answer is sent, or in c.out.
+func (l *loop[A]) answered(c *conn) {
+	switch {
+	case c.closed || len(c.out) > 0:
+	case c.ending || l.reactor.draining.Load():
+		l.close(c)
+	default:
+		l.begin(c, idling)
+		if len(c.in) > 0 {
+			c.readable = true
+		}
+		l.again(c)
+	}
+}
+
+// close closes the connection. A kept answer of it is dropped when its turn
+// comes.
+func (l *loop[A]) close(c *conn) {
+	if c.closed {
+		return
+	}
+	l.forget(c)
+	_ = c.socket.Close() // there is nobody to tell
+}
+
+// forget takes the connection out of the loop.
+func (l *loop[A]) forget(c *conn) {
+	c.closed = true
+	l.conns[c.fd] = nil
+	l.open--
+}
+
+// hand gives the connection to the Other.
+func (l *loop[A]) hand(c *conn, read []byte) {
+	if err := unix.EpollCtl(l.poll, unix.EPOLL_CTL_DEL, c.fd, nil); err != nil {
+		l.close(c)
+		return
+	}
+	l.forget(c)
+	l.reactor.config.Other(Handed{Socket: c.socket, Read: append([]byte(nil), read...)})
+}
+
+// round sends what has become durable and waits until there is something to do.
+func (l *loop[A]) round() {
+	l.release()
+	n := rawPoll(l.poll, l.events[:])
+	if n == 0 && l.shelf.n > 0 {
+		// Others have work to do on this processor before a kept answer can
+		// leave: the log's writer above all.
+		runtime.Gosched()
+		l.release()
+		n = rawPoll(l.poll, l.events[:])
+	}
+	if n == 0 && len(l.ready) == 0 {
+		err := l.parked.Read(func(uintptr) bool {
+			n = rawPoll(l.poll, l.events[:])
+			return n > 0
+		})
+		if err != nil && !errors.Is(err, os.ErrClosed) {
+			panic(fmt.Errorf("reactor: wait for epoll: %w", err)) // a descriptor of our own: a defect
+		}
+	} else {
+		runtime.Gosched()
+	}
+	for i := range l.events[:n] {
+		l.event(&l.events[i])
+	}
+}
+
+// event takes what epoll says of one descriptor.
+func (l *loop[A]) event(e *unix.EpollEvent) {
+	if int(e.Fd) == l.bell {
+		l.answerBell()
+		return
+	}
+	if int(e.Fd) >= len(l.conns) || l.conns[e.Fd] == nil {
+		return // closed meanwhile
+	}
+	c := l.conns[e.Fd]
+	if c.doing == writing && e.Events&unix.EPOLLOUT != 0 {
+		if err := c.flush(); err != nil {
+			l.close(c)
+			return
+		}
+		l.answered(c)
+	}
+	if e.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 && !c.closed {
+		c.readable = true
+		c.last = c.last || e.Events&unix.EPOLLIN == 0 || e.Events&^uint32(unix.EPOLLIN|unix.EPOLLOUT) != 0
+		l.again(c)
+	}
+}
+
+// answerBell does what other goroutines asked for.
+func (l *loop[A]) answerBell() {
+	var count [8]byte
+	_, _ = rawRead(l.bell, count[:]) // empty: it was answered before
+	l.rung.Store(false)
+	l.mu.Lock()
+	added := l.inbox
+	l.inbox = nil
+	l.mu.Unlock()
+	for _, s := range added {
+		l.adopt(s)
+	}
+	if l.ticked.Swap(false) {
+		l.enforce()
+	}
+	if l.reactor.draining.Load() {
+		l.drain()
+	}
+}
+
+// adopt begins to serve a socket.
+func (l *loop[A]) adopt(s Socket) {
+	fd := s.FD()
+	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(fd)}
+	if err := unix.EpollCtl(l.poll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+		_ = s.Close() // out of memory for it: it is refused
+		return
+	}
+	if fd >= len(l.conns) {
+		l.conns = append(l.conns, make([]*conn, fd+1-len(l.conns)+64)...)
+	}
+	c := &conn{socket: s, fd: fd}
+	l.begin(c, reading)
+	l.conns[fd] = c
+	l.open++
+}
+
+// enforce keeps the connections to their paces.
+func (l *loop[A]) enforce() {
+	now := l.reactor.clock.Load()
+	p := &l.reactor.config.Paces
+	for _, c := range l.conns {
+		if c == nil {
+			continue
+		}
+		switch late := now - c.since; {
+		case c.doing == reading && late > p.Read.Milliseconds():
+			_ = l.send(c, l.reactor.config.Late) // it is closed, whatever comes of it
+			l.close(c)
+		case c.doing == writing && late > p.Write.Milliseconds(), c.doing == idling && late > p.Idle.Milliseconds():
+			l.close(c)
+		}
+	}
+}
+
+// drain closes what has no answer under way, and tells when all is closed.
+func (l *loop[A]) drain() {
+	for _, c := range l.conns {
+		if c != nil && (c.doing == idling || c.doing == reading) {
+			l.close(c)
+		}
+	}
+	if l.open == 0 && !l.emptyTold {
+		l.emptyTold = true
+		close(l.empty)
+	}
+}
+
+// closeAll ends the loop's connections.
+func (l *loop[A]) closeAll() {
+	l.mu.Lock()
+	l.ended = true
+	added := l.inbox
+	l.inbox = nil
+	l.mu.Unlock()
+	for _, s := range added {
+		_ = s.Close() // it was never used
+	}
+	for k := l.shelf.oldest(); k != nil; k = l.shelf.oldest() {
+		l.reactor.config.Left(&k.account)
+		l.shelf.drop()
+	}
+	for _, c := range l.conns {
+		if c != nil {
+			l.close(c)
+		}
+	}
+}
