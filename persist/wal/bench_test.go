@@ -15,26 +15,36 @@ import (
 // a booking does beside its record.
 func BenchmarkCommit(b *testing.B) {
 	for _, waiters := range []int{1, 64, 1024, 4096} {
-		b.Run(fmt.Sprintf("waiters=%d", waiters), func(b *testing.B) {
-			l, _, err := Open(b.TempDir(), Options{}, nil, nil)
-			if err != nil {
-				b.Fatal(err)
-			}
-			b.ReportAllocs()
-			b.ResetTimer()
-			loop(b, l, waiters, b.N)
-			b.StopTimer()
-			s := l.Stats()
-			if err := l.Close(); err != nil {
-				b.Fatal(err)
-			}
-			seconds := b.Elapsed().Seconds()
-			b.ReportMetric(float64(s.Syncs)/seconds, "fsyncs/s")
-			b.ReportMetric(float64(s.Records)/seconds, "records/s")
-			b.ReportMetric(float64(s.SyncTotal.Microseconds())/float64(s.Syncs), "µs/fsync")
-			b.ReportMetric(float64(s.Bytes)/float64(s.Records), "B/record")
-		})
+		b.Run(fmt.Sprintf("waiters=%d", waiters), func(b *testing.B) { commit(b, waiters, Options{}) })
 	}
+}
+
+// BenchmarkRoom sets syncs of a file that has room beside syncs of one that
+// grows.
+func BenchmarkRoom(b *testing.B) {
+	for _, size := range []int{256 << 10, 1} {
+		b.Run(fmt.Sprintf("room=%d", size), func(b *testing.B) { commit(b, 64, Options{RoomSize: size}) })
+	}
+}
+
+func commit(b *testing.B, waiters int, o Options) {
+	l, _, err := Open(b.TempDir(), o, nil, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	loop(b, l, waiters, b.N)
+	b.StopTimer()
+	s := l.Stats()
+	if err := l.Close(); err != nil {
+		b.Fatal(err)
+	}
+	seconds := b.Elapsed().Seconds()
+	b.ReportMetric(float64(s.Syncs)/seconds, "fsyncs/s")
+	b.ReportMetric(float64(s.Records)/seconds, "records/s")
+	b.ReportMetric(float64(s.SyncTotal.Microseconds())/float64(s.Syncs), "µs/fsync")
+	b.ReportMetric(float64(s.Bytes)/float64(s.Records), "B/record")
 }
 
 // loop commits records, each of the waiters one at a time.

@@ -234,7 +234,7 @@ func (l *Log) seal() error {
 		return l.failure
 	}
 	w := l.writer
-	err := w.files.do("close segment", w.dir, w.log.Close)
+	err := w.end()
 	if err == nil && w.index == 0 {
 		err = w.discard()
 	}

@@ -102,11 +102,40 @@ func expectDamage(t *testing.T, err error, through, from event.Seq) {
 	}
 }
 
-func TestZerosAndRubbishBehindTheLog(t *testing.T) {
+// Zeros to the end of a segment are room that was never used.
+func TestRoomBehindTheLog(t *testing.T) {
+	p := pieces(t)[2]
+	for _, n := range []int{1, 64, scanBuffer, scanBuffer + 5000} {
+		got, c, err := p.read(append(bytes.Clone(p.data), make([]byte, n)...), mark{})
+		if err != nil || got != p.heads[len(p.heads)-1] || c != nil {
+			t.Errorf("%d zeros: read to %d, repair %+v, %v", n, got.seq, c, err)
+		}
+	}
+}
+
+// An envelope of which only a part reached the disk stands among zeros, whose
+// place the rest would have taken.
+func TestTornWriteIntoRoom(t *testing.T) {
+	p := pieces(t)[2]
+	last := len(p.ends) - 1
+	want, begin := p.after(last)
+	for n := begin + 1; n < p.ends[last]; n++ {
+		torn := append(bytes.Clone(p.data[:n]), make([]byte, p.ends[last])...)
+		if bytes.Equal(torn[:p.ends[last]], p.data) {
+			continue // what is missing were zeros: the envelope is whole
+		}
+		got, c, err := p.read(torn, mark{})
+		if err != nil || got != want || c == nil || c.offset != begin {
+			t.Fatalf("%d bytes of the last envelope: read to %d, repair %+v, %v", n-begin, got.seq, c, err)
+		}
+	}
+}
+
+func TestRubbishBehindTheLog(t *testing.T) {
 	p := pieces(t)[2]
 	end := p.segment.size
 	for name, tail := range map[string][]byte{
-		"one zero": {0}, "zeros": make([]byte, 5000), "empty entries": bytes.Repeat([]byte{0}, 64),
+		"zeros and a byte": append(make([]byte, 64), 1), "zeros and rubbish": append(make([]byte, 5000), "rubbish"...),
 		"rubbish": bytes.Repeat([]byte("rubbish"), 999), "endless length": bytes.Repeat([]byte{0xFF}, 40),
 		"magic alone": magic[:], "magics": bytes.Repeat(magic[:], 40000),
 	} {

@@ -120,7 +120,7 @@ func TestFailTheNthOperationOfARepair(t *testing.T) {
 	fill(t, l, 40)
 	torn := killed(t, dir)
 	mustClose(t, l)
-	editLast(func(b []byte) []byte { return b[:len(b)-5] })(t, torn)
+	editLast(func(b []byte) []byte { return b[:written(b)-5] })(t, torn)
 	for n := int64(1); ; n++ {
 		dir := killed(t, torn)
 		f, count := failing(n, true)

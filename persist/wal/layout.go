@@ -41,6 +41,10 @@ func epochPath(walDir string, number uint32) string {
 	return filepath.Join(walDir, fmt.Sprintf("%s%0*d", epochPrefix, epochDigits, number))
 }
 
+func segmentPath(epochDir string, firstEntry uint64) string {
+	return filepath.Join(epochDir, fmt.Sprintf("%0*d", segmentDigits, firstEntry))
+}
+
 // listEpochs reads the names below walDir. Errors wrap ErrForeign where a name
 // cannot be this package's.
 func listEpochs(walDir string) ([]epochDir, error) {

@@ -189,9 +189,9 @@ func newer(b []byte) []byte {
 }
 
 var wrecks = []wreck{
-	{"cut short", editLast(func(b []byte) []byte { return b[:len(b)-3] }), nil},
-	{"zeros behind", editLast(func(b []byte) []byte { return append(b, make([]byte, 100)...) }), nil},
-	{"only zeros", editLast(func(b []byte) []byte { return make([]byte, len(b)) }), nil},
+	{"cut short", editLast(func(b []byte) []byte { return b[:written(b)-3] }), nil},
+	{"torn into its room", editLast(func(b []byte) []byte { clear(b[written(b)-20:]); return b }), nil},
+	{"rubbish behind", editLast(func(b []byte) []byte { return append(b, "rubbish"...) }), nil},
 	{"flipped in the middle", func(t *testing.T, dir string) {
 		edit(t, allSegments(t, dir)[1].path, func(b []byte) []byte { b[200] ^= 4; return b })
 	}, core.ErrCorrupt},
@@ -210,6 +210,15 @@ var wrecks = []wreck{
 		edit(t, filepath.Join(dir, walName, markName), func(b []byte) []byte { return make([]byte, len(b)) })
 	}, core.ErrCorrupt},
 	{"of a newer format", func(t *testing.T, dir string) { edit(t, allSegments(t, dir)[2].path, newer) }, ErrFormat},
+}
+
+// written is the length of a segment without the room at its end, in bytes.
+func written(segment []byte) (n int) {
+	for n < len(segment) && segment[n] != 0 {
+		length, prefix := frameOf(segment[n:])
+		n += prefix + length
+	}
+	return n
 }
 
 func frameOf(b []byte) (length, prefix int) {
@@ -346,13 +355,13 @@ func TestEndOfACleanLogIsMissed(t *testing.T) {
 	dir := t.TempDir()
 	l := mustOpen(t, dir, Options{})
 	fill(t, l, 3)
-	info, err := os.Stat(allSegments(t, dir)[0].path)
+	data, err := os.ReadFile(allSegments(t, dir)[0].path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	fill(t, l, 4)
 	mustClose(t, l)
-	if err := os.Truncate(allSegments(t, dir)[0].path, info.Size()); err != nil {
+	if err := os.Truncate(allSegments(t, dir)[0].path, int64(written(data))); err != nil {
 		t.Fatal(err)
 	}
 	_, _, err = Open(dir, Options{}, nil, nil)

@@ -13,6 +13,11 @@ type Options struct {
 	// SegmentSize is the length from which on a segment file is followed by a
 	// new one, in bytes. Default 16 MiB.
 	SegmentSize int
+
+	// RoomSize is how many zero bytes at a time are written ahead of the
+	// envelopes, so that a sync has only data to write and not the file's new
+	// length as well. Default 256 KiB.
+	RoomSize int
 	// EpochSize is the length from which on an epoch is followed by a new one,
 	// in bytes. Default 1 GiB.
 	EpochSize int64
@@ -76,6 +81,7 @@ func orDefault[T int | int64 | time.Duration](v *T, standard T) {
 // complete fills in the defaults and says what is wrong with the rest.
 func (o *Options) complete() error {
 	orDefault(&o.SegmentSize, 16<<20)
+	orDefault(&o.RoomSize, 256<<10)
 	orDefault(&o.EpochSize, 1<<30)
 	orDefault(&o.MaxPendingBytes, 64<<20)
 	orDefault(&o.MaxPendingRecords, 1<<20)
@@ -84,6 +90,8 @@ func (o *Options) complete() error {
 	orDefault(&o.MinFreeBytes, 256<<20)
 	orDefault(&o.ResumeFreeBytes, max(512<<20, o.MinFreeBytes))
 	switch {
+	case o.RoomSize < 0 || o.RoomSize > 1<<24:
+		return fmt.Errorf("wal: RoomSize %d is not between 1 and 16 MiB", o.RoomSize)
 	case o.SegmentSize < 0 || o.SegmentSize > 1<<30:
 		return fmt.Errorf("wal: SegmentSize %d is not between 1 and 1 GiB", o.SegmentSize)
 	case o.EpochSize < 0:

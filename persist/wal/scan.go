@@ -97,6 +97,17 @@ func (s *scan) segment(i int) (*flaw, error) {
 	s.report.Segments++
 	in := bufio.NewReaderSize(io.NewSectionReader(src, 0, seg.size), int(min(scanBuffer, seg.size)))
 	for offset := int64(0); offset < seg.size; {
+		room, err := onlyRoom(in)
+		if err != nil {
+			return nil, fmt.Errorf("scan %s at byte %d: %w", seg.path, offset, err)
+		}
+		if room > 0 && offset+room == seg.size {
+			s.read += room
+			break
+		}
+		if room > 0 {
+			return &flaw{segment: i, offset: offset, err: fmt.Errorf("%w: an entry of no bytes", errMalformed)}, nil
+		}
 		n, err := s.next(in, seg, seg.size-offset)
 		var replaying *replayError
 		if errors.As(err, &replaying) {

@@ -17,6 +17,7 @@ type writer struct {
 	walDir      string
 	segmentSize int
 	epochSize   int64
+	room        room
 
 	log          segmentLog
 	dir          string // of the epoch
@@ -47,7 +48,7 @@ func (w *writer) begin(number uint32) error {
 	}
 	w.log, w.dir, w.epoch = log, dir, number
 	w.index, w.segmentBytes, w.epochBytes = 0, 0, 0
-	return nil
+	return w.room.next(w.files, segmentPath(dir, 1))
 }
 
 // roll begins the next epoch once the newest has grown to its size.
@@ -55,10 +56,18 @@ func (w *writer) roll() error {
 	if w.epochBytes < w.epochSize {
 		return nil
 	}
-	if err := w.files.do("close segment", w.dir, w.log.Close); err != nil {
+	if err := w.end(); err != nil {
 		return fmt.Errorf("end epoch: %w", err)
 	}
 	return w.begin(w.epoch + 1)
+}
+
+// end closes the epoch's newest segment.
+func (w *writer) end() error {
+	if err := w.room.close(); err != nil {
+		return err
+	}
+	return w.files.do("close segment", w.dir, w.log.Close)
 }
 
 // discard removes the epoch, which is closed and got no envelope.
@@ -104,6 +113,9 @@ func (w *writer) write(b *batch, durable event.Seq) (stored int, err error) {
 		if err := w.log.ClearCache(); err != nil {
 			return 0, fmt.Errorf("rotate: %w", err)
 		}
+		if err := w.room.next(w.files, segmentPath(w.dir, w.index+1)); err != nil {
+			return 0, fmt.Errorf("rotate: %w", err)
+		}
 	}
 	w.head.follow(&e, data)
 	return len(data), nil
@@ -123,11 +135,14 @@ func (w *writer) compress(buf []byte) []byte {
 // creates the next one within the same call once its buffer of the segment has
 // reached the segment size. The new name is not durable then.
 func (w *writer) append(data []byte) (rotated bool, err error) {
+	n := uvarintLen(len(data)) + len(data)
+	if err := w.room.make(w.files, int64(w.segmentBytes), int64(n), int64(w.segmentSize)); err != nil {
+		return false, err
+	}
 	err = w.files.do("append", w.dir, func() error { return w.log.Write(w.index+1, data) })
 	if err != nil {
 		return false, err
 	}
-	n := uvarintLen(len(data)) + len(data)
 	w.index++
 	w.epochBytes += int64(n)
 	w.segmentBytes += n
