@@ -115,7 +115,7 @@ func parseOptions(args []string, usage io.Writer) (*options, error) {
 	flags.IntVar(&o.slots, "slots", 2_500_000, "slots of the memory section, at least")
 	flags.DurationVar(&o.duration, "duration", 2*time.Second, "`length` of a round of the journal and durable sections")
 	flags.IntVar(&o.requests, "requests", 250_000, "requests a round of the http section")
-	flags.IntVar(&o.connections, "connections", 128, "keep-alive connections of the http section")
+	flags.IntVar(&o.connections, "connections", 512, "keep-alive connections of the http section")
 	flags.StringVar(&o.dir, "dir", "", "`directory` on the disk to measure (default: the system's for temporary files)")
 	flags.StringVar(&o.out, "out", "out/bench.json", "`file` for the figures; empty: none")
 	flags.StringVar(&o.weir, "weir", "", "weir `binary` (default: built from this module)")

@@ -5,8 +5,10 @@
 // A request passes these steps, and an error at any of them ends it with a
 // problem document (problem.go):
 //
-//  1. fasthttp reads it under the limits of limits.go, from connections that
-//     listener.go bounds and keeps coming.
+//  1. listener.go accepts connections, bounds them and keeps them coming. Plain
+//     HTTP is read by event loops (package reactor), which give fasthttp one
+//     whole request after the other; TLS, and what is not plain, by fasthttp
+//     with a goroutine for each connection (front.go).
 //  2. headers.go reads the header lines once, and refuses framing that a proxy
 //     in front could read differently.
 //  3. routes.go finds the route: one table, searched by segment, without
@@ -17,8 +19,9 @@
 //  5. The handler decodes the body (decode.go), fills in a core.Command by
 //     value, lets the engine decide (commit.go) and encodes the answer
 //     (encode.go).
-//  6. The answer stands at the connection's gate until what it rests on is
-//     durable (gate.go), and is written then.
+//  6. The loop keeps the answer until what it rests on is durable, and writes it
+//     then; on a connection with a goroutine the answer stands at its gate
+//     (gate.go).
 //
 // An exchange (exchange.go) carries a request through these steps. It comes
 // from a pool and nothing of the request outlives the handler. Booking with a

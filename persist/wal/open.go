@@ -212,8 +212,10 @@ func (op *opening) tail(s *scan, c *cut) *Tail {
 
 // start begins a new epoch behind end and sets the log to work.
 func (op *opening) start(lock *os.File, end head) (*Log, error) {
-	w := &writer{files: &op.options.files, walDir: op.walDir, segmentSize: op.options.SegmentSize, epochSize: op.options.EpochSize, head: end,
-		room: room{step: op.options.RoomSize}}
+	w := &writer{
+		files: &op.options.files, walDir: op.walDir, segmentSize: op.options.SegmentSize, epochSize: op.options.EpochSize, head: end,
+		room: room{step: op.options.RoomSize},
+	}
 	number, err := op.nextEpoch()
 	if err != nil {
 		return nil, err

@@ -15,7 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const eventsMax = 128
+const (
+	eventsMax = 128
+	// servedMax is how many requests a loop serves before it lets others have
+	// the processor: the goroutine that writes the log, above all.
+	servedMax = 8
+)
 
 // loop owns its share of the sockets. Its fields belong to its goroutine but
 // where they say otherwise.
@@ -33,6 +38,7 @@ type loop[A any] struct {
 	conns  []*conn         // by descriptor
 	open   int             // of them
 	ready  []*conn         // that may have a request, in the order in which they became so
+	served int             // requests since others had the processor
 	taken  int             // of ready
 	events [eventsMax]unix.EpollEvent
 
@@ -125,6 +131,7 @@ func (l *loop[A]) run() {
 func (l *loop[A]) next(b []byte) (int, error) {
 	for {
 		for l.taken < len(l.ready) {
+			l.letOthers()
 			c := l.ready[l.taken]
 			l.taken++
 			c.queued = false
@@ -138,6 +145,17 @@ func (l *loop[A]) next(b []byte) (int, error) {
 		}
 		l.round()
 	}
+}
+
+// letOthers gives the processor away now and then, and looks afterwards what
+// the log's writer has made of it.
+func (l *loop[A]) letOthers() {
+	if l.served++; l.served < servedMax {
+		return
+	}
+	l.served = 0
+	runtime.Gosched()
+	l.release()
 }
 
 // take reads a request of c into b. It returns 0 where there is none to serve.
