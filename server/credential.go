@@ -51,6 +51,9 @@ func (x *exchange) authenticate() error {
 		return credentialFault(errors.Is(err, identity.ErrExpired))
 	}
 	x.who = claimant{person: x.s.hasher.Person(claims.Issuer, claims.Subject), born: claims.Born}
+	if x.s.tooMany(x.who.person) {
+		return faultTooMany
+	}
 	return x.admits(byIdentity)
 }
 
@@ -63,7 +66,13 @@ func (x *exchange) byToken(tok []byte) error {
 		return faultWrongCampaign
 	}
 	x.who = claimant{person: claims.Person, born: claims.Born}
+	if x.s.tooMany(x.who.person) {
+		return faultTooMany
+	}
 	if claims.Kind == token.Pass {
+		if l, ok := x.ctx.Conn().(*lane); ok {
+			l.Through()
+		}
 		return x.admits(byPass)
 	}
 	return x.admits(byTicket)

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"runtime"
 	"sync"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -21,6 +21,7 @@ type lane = reactor.Lane[accounts]
 
 // front is a public listener with its loops.
 type front struct {
+	server   *Server
 	listener *boundListener
 	loops    *reactor.Reactor[accounts]
 	handed   *handedListener
@@ -28,13 +29,15 @@ type front struct {
 
 // newFront starts the loops for a listener whose connections are rawConns.
 func (s *Server) newFront(l *boundListener) (*front, error) {
-	f := &front{listener: l, handed: newHandedListener(l.Addr(), s.limits.Connections)}
+	f := &front{server: s, listener: l, handed: newHandedListener(l.Addr(), s.limits.Connections)}
 	loops, err := reactor.New(reactor.Config[accounts]{
-		Loops: runtime.GOMAXPROCS(0),
+		Loops: loopCount(),
+		Began: s.began,
+		Guard: s.loopGuard(l),
 		Paces: reactor.Paces{Read: l.paces.read, Write: l.paces.write, Idle: l.paces.idle},
 		Serve: s.lanes.ServeConn,
 		Other: f.take,
-		Late:  wholeAnswer(faultTimeout, english),
+		Late:  func() []byte { return wholeAnswer(faultTimeout, english) },
 		Left:  func(a *accounts) { s.left(a) },
 		Lost:  s.lost,
 	})
@@ -65,6 +68,9 @@ func (f *front) serve(h *fasthttp.Server, closed func() bool, drained <-chan str
 
 func (f *front) accept() error {
 	for {
+		if !f.mayAccept() {
+			return nil
+		}
 		c, err := f.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return nil
@@ -74,6 +80,22 @@ func (f *front) accept() error {
 		}
 		f.loops.Add(c.(*boundConn))
 	}
+}
+
+// acceptPause is how long the listener waits before it asks again whether it
+// may take a connection.
+const acceptPause = 2 * time.Millisecond
+
+// mayAccept waits until admission lets one more connection in. It returns false
+// when the listener is closed before.
+func (f *front) mayAccept() bool {
+	g := f.server.guard
+	for g != nil && !g.gate.Accept(time.Since(f.server.began)) {
+		if !f.listener.pause(acceptPause) {
+			return false
+		}
+	}
+	return true
 }
 
 // take has the HTTP library serve a connection that a loop hands over.

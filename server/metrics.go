@@ -166,6 +166,7 @@ func (m *serverMetrics) writeRoute(w io.Writer, row int, label string) {
 // writeMetrics writes everything that is known as Prometheus text.
 func (s *Server) writeMetrics(w io.Writer) {
 	s.metrics.write(w)
+	s.guard.writeMetrics(w)
 	metrics.WriteGaugeUint64(w, "weir_http_in_flight", uint64(max(0, s.inFlight.Load())))
 	for _, l := range s.running() {
 		label := fmt.Sprintf(`{listener=%q}`, l.name)

@@ -31,9 +31,13 @@ func newRawListener(l *net.TCPListener) (*rawListener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("take over listener: %w", errors.Join(err, file.Close()))
 	}
+	// What is let through is decided once it is here, so a long queue in front
+	// of the listener would only make people stale.
+	const backlog = 512
 	var set error
 	err = conn.Control(func(fd uintptr) {
 		set = errors.Join(
+			unix.Listen(int(fd), backlog),
 			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
 			unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1))
 	})

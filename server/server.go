@@ -35,6 +35,8 @@ type Config struct {
 	PublicTLS  *tls.Config // nil: plain HTTP behind a proxy
 	AdminTLS   *tls.Config // likewise
 
+	Admission Admission // who is let through before anything is parsed
+
 	Notice string // what sets this server apart from one in earnest, a sentence for /readyz; empty: nothing
 
 	Limits Limits
@@ -63,6 +65,8 @@ type Server struct {
 	passTTL   time.Duration
 	notice    string
 	limits    Limits
+	guard     *guard    // nil: everybody is let through
+	began     time.Time // of the monotonic clock of guard and loops
 	log       *slog.Logger
 	gauges    func(emit func(name string, v float64))
 
@@ -111,7 +115,12 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("new server: %w", err)
 	}
+	guard, err := newGuard(cfg.Admission)
+	if err != nil {
+		return nil, fmt.Errorf("new server: %w", err)
+	}
 	s := &Server{
+		guard: guard, began: time.Now(),
 		clock: cfg.Clock, identity: cfg.Identity, ring: cfg.Ring, hasher: cfg.Hasher,
 		ticketTTL: ticketTTL, passTTL: passTTL, notice: cfg.Notice, limits: limits, log: cfg.Logger, gauges: cfg.Gauges,
 		publicTLS: cfg.PublicTLS, adminTLS: cfg.AdminTLS,

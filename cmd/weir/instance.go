@@ -16,6 +16,7 @@ import (
 	"weir/core/event"
 	"weir/persist/wal"
 	"weir/server"
+	"weir/server/admission"
 	"weir/server/identity"
 	"weir/server/keys"
 )
@@ -140,6 +141,7 @@ func (in *instance) open() error {
 		Hasher:     in.keys.Hasher,
 		Clock:      in.clock,
 		Limits:     in.config.limits(),
+		Admission:  in.config.admissionOf(),
 		PassTTL:    in.config.passTTL,
 		TicketTTL:  in.config.ticketTTL,
 		Notice:     in.config.notice(),
@@ -157,6 +159,11 @@ func (c *config) limits() server.Limits {
 		Connections: c.maxConnections, InFlight: c.maxInFlight,
 		ReadTimeout: c.readTimeout, WriteTimeout: c.writeTimeout, IdleTimeout: c.idleTimeout,
 	}
+}
+
+func (c *config) admissionOf() server.Admission {
+	headers := map[string]admission.Header{"none": admission.NoHeader, "x-forwarded-for": admission.XForwardedFor, "forwarded": admission.Forwarded}
+	return server.Admission{Off: c.admission == "off", Header: headers[c.clientHeader], Proxies: c.trustedProxies}
 }
 
 func (in *instance) adminToken() ([]byte, error) {

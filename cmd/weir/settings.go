@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -30,6 +31,9 @@ type config struct {
 	ticketTTL      time.Duration
 	maxConnections int
 	maxInFlight    int
+	admission      string
+	clientHeader   string
+	trustedProxies []netip.Prefix
 	readTimeout    time.Duration
 	writeTimeout   time.Duration
 	idleTimeout    time.Duration
@@ -97,6 +101,16 @@ var settings = []setting{
 	{name: "ticket-ttl", value: "24h", usage: "`how long` a ticket is good for, at most", apply: duration(func(c *config) *time.Duration { return &c.ticketTTL }, time.Second, 24*time.Hour)},
 	{name: "max-connections", value: "16000", usage: "`number` of open connections at most", apply: count(func(c *config) *int { return &c.maxConnections }, 1, 1<<20)},
 	{name: "max-in-flight", value: "8192", usage: "`number` of requests being served at a time at most", apply: count(func(c *config) *int { return &c.maxInFlight }, 1, 1<<20)},
+	{name: "admission", value: "on", usage: "whether requests are refused early under overload: on or off", apply: oneOf(func(c *config) *string { return &c.admission }, "on", "off")},
+	{name: "client-header", value: "none", usage: "`header` in which trusted proxies name the client: none, x-forwarded-for or forwarded", apply: oneOf(func(c *config) *string { return &c.clientHeader }, "none", "x-forwarded-for", "forwarded")},
+	{name: "trusted-proxy", key: "trusted_proxies", list: true, usage: "`network` (CIDR) of proxies whose client-header is believed; may be repeated", apply: func(c *config, v string) error {
+		network, err := netip.ParsePrefix(v)
+		if err != nil {
+			return fmt.Errorf("%q is no network such as 10.0.0.0/8", v)
+		}
+		c.trustedProxies = append(c.trustedProxies, network.Masked())
+		return nil
+	}},
 	{name: "read-timeout", value: "5s", usage: "`how long` a request may take to arrive", apply: duration(func(c *config) *time.Duration { return &c.readTimeout }, 100*time.Millisecond, time.Hour)},
 	{name: "write-timeout", value: "10s", usage: "`how long` an answer may take to leave", apply: duration(func(c *config) *time.Duration { return &c.writeTimeout }, 100*time.Millisecond, time.Hour)},
 	{name: "idle-timeout", value: "30s", usage: "`how long` a connection may stay open between requests", apply: duration(func(c *config) *time.Duration { return &c.idleTimeout }, 100*time.Millisecond, time.Hour)},

@@ -52,7 +52,7 @@ func TestDamagedLog(t *testing.T) {
 	stage, whole := killedStage(t, seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	log := newestSegment(t, stage.data())
-	size := fileSize(t, log)
+	size := writtenSize(t, log)
 	if size < 1000 {
 		t.Fatalf("%s has %d bytes: too little to damage", log, size)
 	}
@@ -197,6 +197,17 @@ func fileSize(t *testing.T, name string) int64 {
 		t.Fatal(err)
 	}
 	return info.Size()
+}
+
+// writtenSize is the length of a segment without the zeros behind its last
+// envelope, which are room for more.
+func writtenSize(t *testing.T, name string) int64 {
+	t.Helper()
+	content, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int64(len(bytes.TrimRight(content, "\x00")))
 }
 
 // contents are all files of a directory, by name.

@@ -26,13 +26,14 @@ type Limits struct {
 // ten seconds make a burst of 20,000 and up to 2,000 a second. So the limit of
 // an IPv4 address is a fuse against one source that would take all, no fair
 // share. An IPv6 network of 64 bits is one phone or one household: ten people
-// who reload. A person needs fewer than a request a second.
+// who reload. A person needs fewer than a request a second, but comes with
+// several devices and tabs, each of which asks again when it is slow.
 func DefaultLimits() Limits {
 	return Limits{
 		IPv4:     mustEvery(2000, 20_000),
 		IPv6:     mustEvery(20, 200),
 		IPv6Bits: 64,
-		Person:   mustEvery(3, 30),
+		Person:   mustEvery(5, 120),
 		Slots:    1 << 20,
 	}
 }

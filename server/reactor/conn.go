@@ -5,6 +5,7 @@ package reactor
 import (
 	"errors"
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,15 +34,20 @@ const (
 type conn struct {
 	socket   Socket
 	fd       int
-	in       []byte // read, and not handed to the library yet; nil mostly
-	out      []byte // of an answer, not sent yet; nil mostly
-	since    int64  // of the reactor's clock: when it began what it does
-	requests int    // handed to the library
+	in       []byte        // read, and not handed to the library yet; nil mostly
+	out      []byte        // of an answer, not sent yet; nil mostly
+	since    int64         // of the reactor's clock: when it began what it does
+	ready    time.Duration // by the loop's clock: when it was queued, or a little before
+	hash     uint64        // of the client's address, for admission
+	requests int           // handed to the library, or refused
 	doing    doing
 	readable bool // the socket may have more to read
 	last     bool // the other side has sent its last byte
 	queued   bool // in loop.ready
 	ending   bool // to be closed when its answer is out
+	through  bool // a valid pass came over it
+	proxy    bool // it carries the requests of many
+	resting  bool // in loop.rests
 	closed   bool
 }
 

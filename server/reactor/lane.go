@@ -94,6 +94,10 @@ func (l *Lane[A]) Keep(j Journal, seq event.Seq, account A) {
 // Requests is how many requests came on the socket, with this one.
 func (l *Lane[A]) Requests() int { return l.current.requests }
 
+// Through says that a valid pass came with the request: what else comes over
+// the connection is refused last.
+func (l *Lane[A]) Through() { l.current.through = !l.current.proxy }
+
 // Draining tells whether the answer should end the connection.
 func (l *Lane[A]) Draining() bool { return l.loop.reactor.Draining() }
 

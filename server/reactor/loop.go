@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +21,9 @@ const (
 	// servedMax is how many requests a loop serves before it lets others have
 	// the processor: the goroutine that writes the log, above all.
 	servedMax = 8
+	// pollEvery is how long a loop goes on with what it has before it asks for
+	// more, so that it knows how long those who wait have been waiting.
+	pollEvery = time.Millisecond
 )
 
 // loop owns its share of the sockets. Its fields belong to its goroutine but
@@ -31,16 +35,22 @@ type loop[A any] struct {
 	journal Journal // of the kept answers
 	waiter  waiter
 
-	poll   int             // epoll descriptor, edge-triggered
-	parked syscall.RawConn // of poll, for waiting with the runtime's poller
-	file   *os.File        // of poll
-	bell   int             // eventfd in poll
-	conns  []*conn         // by descriptor
-	open   int             // of them
-	ready  []*conn         // that may have a request, in the order in which they became so
-	served int             // requests since others had the processor
-	taken  int             // of ready
-	events [eventsMax]unix.EpollEvent
+	guarding
+	rests  restWheel
+	now    time.Duration // of the reactor, read now and then
+	polled time.Duration // when epoll was asked last
+
+	poll     int             // epoll descriptor, edge-triggered
+	parked   syscall.RawConn // of poll, for waiting with the runtime's poller
+	file     *os.File        // of poll
+	bell     int             // eventfd in poll
+	conns    []*conn         // by descriptor
+	open     int             // of them
+	enforced int64           // of the reactor's clock: when enforce looked last
+	ready    []*conn         // that may have a request, in the order in which they became so
+	served   int             // requests since others had the processor
+	taken    int             // of ready
+	events   [eventsMax]unix.EpollEvent
 
 	ticked atomic.Bool // any goroutine: the clock has moved
 	rung   atomic.Bool // any goroutine: bell has a count
@@ -53,9 +63,13 @@ type loop[A any] struct {
 	emptyTold bool
 }
 
-func newLoop[A any](r *Reactor[A]) (*loop[A], error) {
+func newLoop[A any](r *Reactor[A], index int) (*loop[A], error) {
 	l := &loop[A]{reactor: r, bell: -1, waiter: newWaiter(), empty: make(chan struct{})}
 	l.lane.loop = l
+	if g := r.config.Guard; g != nil {
+		l.guarding = guarding{Guard: g, desk: g.Gate.Desk(index)}
+		l.redate()
+	}
 	var err error
 	if l.poll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("create epoll: %w", err)
@@ -156,11 +170,15 @@ func (l *loop[A]) letOthers() {
 	l.served = 0
 	runtime.Gosched()
 	l.release()
+	l.now = l.reactor.monotonic()
+	if l.now-l.polled > pollEvery {
+		l.collect()
+	}
 }
 
 // take reads a request of c into b. It returns 0 where there is none to serve.
 func (l *loop[A]) take(c *conn, b []byte) int {
-	if c.closed || c.doing == waiting || c.doing == writing {
+	if c.closed || c.resting || c.doing == waiting || c.doing == writing {
 		return 0
 	}
 	n := copy(b, c.in)
@@ -184,6 +202,9 @@ func (l *loop[A]) take(c *conn, b []byte) int {
 	switch {
 	case verdict == whole:
 		l.store(c, b[extent.size:n])
+		if !l.admit(c, b[:extent.size]) {
+			return 0
+		}
 		l.lane.begin(c, extent)
 		return extent.size
 	case verdict == odd || n == len(b) || extent.size > len(b):
@@ -209,8 +230,9 @@ func (l *loop[A]) store(c *conn, b []byte) {
 
 // again queues c where there is something to be read.
 func (l *loop[A]) again(c *conn) {
-	if c.readable && !c.queued {
+	if c.readable && !c.queued && !c.resting {
 		c.queued = true
+		c.ready = l.polled
 		l.ready = append(l.ready, c)
 	}
 }
@@ -278,28 +300,59 @@ func (l *loop[A]) hand(c *conn, read []byte) {
 // round sends what has become durable and waits until there is something to do.
 func (l *loop[A]) round() {
 	l.release()
-	n := rawPoll(l.poll, l.events[:])
-	if n == 0 && l.shelf.n > 0 {
+	l.now = l.reactor.monotonic()
+	l.adjust()
+	if l.collect() || len(l.ready) > 0 {
+		runtime.Gosched()
+		return
+	}
+	if l.shelf.n > 0 {
 		// Others have work to do on this processor before a kept answer can
 		// leave: the log's writer above all.
 		runtime.Gosched()
 		l.release()
+		if l.collect() || len(l.ready) > 0 {
+			return
+		}
+	}
+	l.park()
+}
+
+// collect takes what epoll has by now, and tells whether that was anything.
+func (l *loop[A]) collect() bool {
+	n := rawPoll(l.poll, l.events[:])
+	l.handle(n)
+	return n > 0
+}
+
+// park waits until epoll has something.
+func (l *loop[A]) park() {
+	n := 0
+	err := l.parked.Read(func(uintptr) bool {
+		n = rawPoll(l.poll, l.events[:])
+		return n > 0
+	})
+	if err != nil && !errors.Is(err, os.ErrClosed) {
+		panic(fmt.Errorf("reactor: wait for epoll: %w", err)) // a descriptor of our own: a defect
+	}
+	woke := l.reactor.monotonic()
+	l.idle += woke - l.now
+	l.now, l.polled = woke, woke
+	l.handle(n)
+}
+
+// handle handles n events, and all that there are more.
+func (l *loop[A]) handle(n int) {
+	for {
+		for i := range l.events[:n] {
+			l.event(&l.events[i])
+		}
+		if n < len(l.events) {
+			break
+		}
 		n = rawPoll(l.poll, l.events[:])
 	}
-	if n == 0 && len(l.ready) == 0 {
-		err := l.parked.Read(func(uintptr) bool {
-			n = rawPoll(l.poll, l.events[:])
-			return n > 0
-		})
-		if err != nil && !errors.Is(err, os.ErrClosed) {
-			panic(fmt.Errorf("reactor: wait for epoll: %w", err)) // a descriptor of our own: a defect
-		}
-	} else {
-		runtime.Gosched()
-	}
-	for i := range l.events[:n] {
-		l.event(&l.events[i])
-	}
+	l.polled = l.now
 }
 
 // event takes what epoll says of one descriptor.
@@ -339,6 +392,7 @@ func (l *loop[A]) answerBell() {
 		l.adopt(s)
 	}
 	if l.ticked.Swap(false) {
+		l.rouse()
 		l.enforce()
 	}
 	if l.reactor.draining.Load() {
@@ -358,6 +412,10 @@ func (l *loop[A]) adopt(s Socket) {
 		l.conns = append(l.conns, make([]*conn, fd+1-len(l.conns)+64)...)
 	}
 	c := &conn{socket: s, fd: fd}
+	if g := &l.guarding; g.desk != nil && g.Limiter != nil {
+		c.proxy = g.Clients.Trusts(s.Remote().Addr())
+		c.hash = g.Limiter.Hash(s.Remote().Addr())
+	}
 	l.begin(c, reading)
 	l.conns[fd] = c
 	l.open++
@@ -366,6 +424,13 @@ func (l *loop[A]) adopt(s Socket) {
 // enforce keeps the connections to their paces.
 func (l *loop[A]) enforce() {
 	now := l.reactor.clock.Load()
+	if now-l.enforced < l.reactor.config.Paces.tick().Milliseconds() {
+		return
+	}
+	l.enforced = now
+	if l.desk != nil {
+		l.redate()
+	}
 	p := &l.reactor.config.Paces
 	for _, c := range l.conns {
 		if c == nil {
@@ -373,7 +438,7 @@ func (l *loop[A]) enforce() {
 		}
 		switch late := now - c.since; {
 		case c.doing == reading && late > p.Read.Milliseconds():
-			_ = l.send(c, l.reactor.config.Late) // it is closed, whatever comes of it
+			_ = l.send(c, l.reactor.config.Late()) // it is closed, whatever comes of it
 			l.close(c)
 		case c.doing == writing && late > p.Write.Milliseconds(), c.doing == idling && late > p.Idle.Milliseconds():
 			l.close(c)

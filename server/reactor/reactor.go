@@ -28,6 +28,9 @@ type Paces struct {
 	Idle  time.Duration // between requests
 }
 
+// restTick is to what a rest is kept, and how often the clock ticks at least.
+const restTick = 50 * time.Millisecond
+
 func (p Paces) tick() time.Duration {
 	return max(time.Millisecond, min(250*time.Millisecond, min(p.Read, p.Write, p.Idle)/4))
 }
@@ -36,7 +39,9 @@ func (p Paces) tick() time.Duration {
 // when it leaves.
 type Config[A any] struct {
 	Loops int
+	Began time.Time // of the monotonic clock that Guard's users share
 	Paces Paces
+	Guard *Guard // nil: everybody is let through
 
 	// Serve serves HTTP on a lane and returns when an answer ends its
 	// connection or when the lane answers io.EOF: ServeConn of fasthttp.
@@ -44,8 +49,8 @@ type Config[A any] struct {
 	// Other takes over a connection that a loop can't serve. It must not
 	// block.
 	Other func(Handed)
-	// Late is the whole answer to a request that takes too long to come.
-	Late []byte
+	// Late makes the whole answer to a request that takes too long to come.
+	Late func() []byte
 	// Left is told of each kept answer that has left, or never will since its
 	// connection is gone. Lost is told of one whose record is not known to be
 	// durable, and gives what is sent in its place; the connection ends then.
@@ -60,7 +65,8 @@ type Reactor[A any] struct {
 	config Config[A]
 	loops  []*loop[A]
 	next   atomic.Uint32 // loop that the next connection goes to
-	clock  atomic.Int64  // milliseconds since New, set at each tick
+	began  time.Time     // of the clock: Config.Began
+	clock  atomic.Int64  // milliseconds since began, set at each tick
 
 	draining atomic.Bool
 	stopped  atomic.Bool
@@ -71,10 +77,10 @@ type Reactor[A any] struct {
 // New starts a reactor.
 func New[A any](config Config[A]) (*Reactor[A], error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &Reactor[A]{config: config, stop: cancel}
+	r := &Reactor[A]{config: config, stop: cancel, began: config.Began}
 	var errs error
-	for range config.Loops {
-		l, err := newLoop(r)
+	for i := range config.Loops {
+		l, err := newLoop(r, i)
 		errs = errors.Join(errs, err)
 		if err == nil {
 			r.loops = append(r.loops, l)
@@ -96,8 +102,7 @@ func New[A any](config Config[A]) (*Reactor[A], error) {
 
 // tick moves the clock and has every loop look at it.
 func (r *Reactor[A]) tick(ctx context.Context) {
-	began := time.Now()
-	ticker := time.NewTicker(r.config.Paces.tick())
+	ticker := time.NewTicker(min(r.config.Paces.tick(), restTick))
 	defer ticker.Stop()
 	for {
 		select {
@@ -105,13 +110,16 @@ func (r *Reactor[A]) tick(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		r.clock.Store(time.Since(began).Milliseconds())
+		r.clock.Store(r.monotonic().Milliseconds())
 		for _, l := range r.loops {
 			l.ticked.Store(true)
 			l.wake()
 		}
 	}
 }
+
+// monotonic is the time since Config.Began.
+func (r *Reactor[A]) monotonic() time.Duration { return time.Since(r.began) }
 
 // Add gives the reactor a connection. After Drain or Stop it is closed.
 func (r *Reactor[A]) Add(s Socket) {
