@@ -59,7 +59,7 @@ test: test-needs ## Run every test, then the concurrent packages again under the
 
 .PHONY: test-needs
 test-needs:
-	@.ci/need strace curl
+	@.ci/need strace curl redis-server postgres:postgresql
 
 .PHONY: lint
 lint: ## Check format, style and the arrows between the packages
@@ -75,9 +75,18 @@ fmt: ## Format all Go files
 	@$(TOOLS) gofumpt -w .
 
 .PHONY: bench
-bench: ## Measure every layer and its peers (BENCH="-quick"); figures go to out/bench.json
+bench: ## Measure every layer (BENCH="-quick"); figures go to out/bench.json
 	@mkdir -p out
 	$(GO) run ./bench $(BENCH) </dev/null
+
+.PHONY: bench-peers
+bench-peers: bench-peers-needs ## Measure the same bookings at weir, Redis and PostgreSQL (BENCH="-rounds 9"); figures go to out/bench-peers.json
+	@mkdir -p out
+	$(GO) run ./bench -sections peers -duration 4s -requests 400000 -out out/bench-peers.json $(BENCH) </dev/null
+
+.PHONY: bench-peers-needs
+bench-peers-needs:
+	@.ci/need redis-server postgres:postgresql
 
 .PHONY: crash
 crash: test-needs ## Kill a loaded server WEIR_CRASH_ROUNDS times and judge what it kept (about an hour)

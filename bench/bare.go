@@ -5,19 +5,11 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
-	"net"
-	"os/exec"
-	"time"
 
 	"github.com/valyala/fasthttp"
 	"github.com/valyala/fastjson"
 )
-
-const shutdownTimeout = 5 * time.Second
 
 // bareTask tells the bare server what to answer: what weir answered once.
 type bareTask struct {
@@ -26,77 +18,22 @@ type bareTask struct {
 	Body    string      `json:"body"`
 }
 
-// bareServer is the bare server as a process of its own. It stops when its
-// standard input ends.
-type bareServer struct {
-	addr    string
-	command *exec.Cmd
-	input   io.Closer
-}
-
-func startBare(ctx context.Context, task *bareTask) (*bareServer, error) {
-	encoded, err := json.Marshal(task)
-	if err != nil {
-		return nil, fmt.Errorf("start bare server: %w", err)
-	}
-	command, err := childCommand(ctx, "bare")
-	if err != nil {
-		return nil, err
-	}
-	input, err1 := command.StdinPipe()
-	output, err2 := command.StdoutPipe()
-	if err := errors.Join(err1, err2); err != nil {
-		return nil, fmt.Errorf("start bare server: %w", err)
-	}
-	if err := command.Start(); err != nil {
-		return nil, fmt.Errorf("start bare server: %w", err)
-	}
-	s := &bareServer{command: command, input: input}
-	_, err = input.Write(append(encoded, '\n'))
-	if err == nil {
-		err = json.NewDecoder(output).Decode(&s.addr) // its one line
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start bare server: %w", err), s.stop())
-	}
-	return s, nil
-}
-
-func (s *bareServer) stop() error {
-	if err := errors.Join(s.input.Close(), s.command.Wait()); err != nil {
-		return fmt.Errorf("stop bare server: %w", err)
-	}
-	return nil
-}
-
 // bareChild serves until in ends.
 func bareChild(_ context.Context, in io.Reader, out io.Writer) error {
-	tasks := json.NewDecoder(in)
 	var task bareTask
-	if err := tasks.Decode(&task); err != nil {
-		return fmt.Errorf("read task: %w", err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return fmt.Errorf("listen: %w", err)
-	}
-	server := task.server()
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	if err := json.NewEncoder(out).Encode(listener.Addr().String()); err != nil {
-		return fmt.Errorf("tell the address: %w", err)
-	}
-	if _, err := io.Copy(io.Discard, in); err != nil {
-		return fmt.Errorf("await the end: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
-	defer cancel()
-	return errors.Join(server.ShutdownWithContext(ctx), <-served)
+	return serveTask(in, out, &task, func() (*fasthttp.Server, func() error, error) {
+		return task.server(func(_, _ []byte) (string, error) { return "", nil }), func() error { return nil }, nil
+	})
 }
 
-// server answers a booking without making one: it looks for a pass, decodes
-// the body, and sends the bytes and headers that weir would.
-func (t *bareTask) server() *fasthttp.Server {
+// bookFunc books the slot with that readable id for whom the pass is. It
+// returns the code of the problem where that is refused. What it is given is
+// valid during the call alone.
+type bookFunc func(pass, slot []byte) (refusal string, err error)
+
+// server looks for a pass, decodes the body, has book decide and then sends the
+// bytes and headers that weir would.
+func (t *bareTask) server(book bookFunc) *fasthttp.Server {
 	s := &fasthttp.Server{NoDefaultServerHeader: true, NoDefaultDate: true, NoDefaultContentType: true}
 	contentType := ""
 	var others [][2]string
@@ -117,8 +54,8 @@ func (t *bareTask) server() *fasthttp.Server {
 	path := []byte(bookingsPath)
 	var parsers fastjson.ParserPool
 	s.Handler = func(ctx *fasthttp.RequestCtx) {
-		if !ctx.IsPost() || !bytes.Equal(ctx.Path(), path) ||
-			!bytes.HasPrefix(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization), []byte("Bearer wp1.")) {
+		pass, bearer := bytes.CutPrefix(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization), []byte("Bearer "))
+		if !ctx.IsPost() || !bytes.Equal(ctx.Path(), path) || !bearer || !bytes.HasPrefix(pass, []byte("wp1.")) {
 			ctx.SetStatusCode(fasthttp.StatusUnauthorized)
 			return
 		}
@@ -127,6 +64,15 @@ func (t *bareTask) server() *fasthttp.Server {
 		wish, err := parser.ParseBytes(ctx.PostBody())
 		if err != nil || len(wish.GetStringBytes("slot")) == 0 {
 			ctx.SetStatusCode(fasthttp.StatusBadRequest)
+			return
+		}
+		refusal, err := book(pass, wish.GetStringBytes("slot"))
+		if err != nil {
+			ctx.Error(err.Error(), fasthttp.StatusInternalServerError) // whoever reads it is the bench
+			return
+		}
+		if refusal != "" {
+			ctx.Error(refusal, fasthttp.StatusConflict)
 			return
 		}
 		ctx.SetStatusCode(t.Status)

@@ -15,8 +15,14 @@ import (
 	"weir/core/event"
 )
 
-// TestMain lets this binary be the children that the bench starts.
+// wholeBench is the first argument that makes this binary the bench itself.
+const wholeBench = "-whole-bench"
+
+// TestMain lets this binary be the bench, and the children that it starts.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == wholeBench {
+		os.Exit(run(os.Args[2:], os.Stdout, os.Stderr))
+	}
 	if len(os.Args) == 3 && os.Args[1] == "-"+childFlag {
 		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 	}
@@ -28,12 +34,13 @@ func TestMain(m *testing.M) {
 func TestQuick(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "out", "bench.json")
-	disk := filepath.Join(dir, "disk")
-	if err := os.Mkdir(disk, 0o700); err != nil {
-		t.Fatal(err)
+	disk := reachableDir(t)
+	var names []string
+	for _, s := range sections {
+		names = append(names, s.name)
 	}
 	var out, problems bytes.Buffer
-	if code := run([]string{"-quick", "-rounds", "2", "-dir", disk, "-out", file}, &out, &problems); code != 0 {
+	if code := run([]string{"-quick", "-sections", strings.Join(names, ","), "-rounds", "2", "-dir", disk, "-out", file}, &out, &problems); code != 0 {
 		t.Fatalf("exit code %d\n%s%s", code, out.Bytes(), problems.Bytes())
 	}
 	left, err := os.ReadDir(disk)

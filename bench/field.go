@@ -38,63 +38,68 @@ type field struct {
 	ring    *token.Ring
 	born    campaign.Date
 
-	servers []*process.Server
-	bare    *bareServer
+	dir    string // of everything that the servers keep
+	binary string
+	plan   plan
+
+	servers  []*process.Server
+	children []*childServer
 }
 
-// startField starts the servers, each a process of its own.
-func startField(ctx context.Context, o *options, dir string, p plan) (f *field, err error) {
-	f = &field{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, f.stop())
-		}
-	}()
+// newField prepares what all servers need: campaign, keys and the binary. It
+// starts none yet.
+func newField(ctx context.Context, o *options, dir string, p plan) (f *field, err error) {
+	f = &field{dir: dir, plan: p, binary: o.weir}
 	if f.rules, err = p.definition(); err != nil {
-		return f, err
+		return nil, err
 	}
 	if f.born, err = campaign.ParseDate(bornOn); err != nil {
-		return f, err
+		return nil, err
 	}
-	secrets := filepath.Join(dir, "keys")
-	opened, err := keys.Open(secrets)
+	opened, err := keys.Open(f.keysDir())
 	if err != nil {
-		return f, err
+		return nil, err
 	}
 	f.ring = opened.Ring
-	binary := o.weir
-	if binary == "" {
-		if binary, err = process.Build(ctx, dir); err != nil {
-			return f, err
+	if f.binary == "" {
+		if f.binary, err = process.Build(ctx, dir); err != nil {
+			return nil, err
 		}
 	}
+	return f, nil
+}
+
+// start starts bare server and weirs, each a process of its own.
+func (f *field) start(ctx context.Context) error {
 	var weirs []*target
 	for _, journal := range []string{"memory", "durable"} {
-		t, err := f.startWeir(ctx, binary, dir, journal, p)
+		t, err := f.startWeir(ctx, journal)
 		if err != nil {
-			return f, err
+			return err
 		}
 		weirs = append(weirs, t)
 	}
 	bare, err := f.startBare(ctx, weirs)
 	if err != nil {
-		return f, err
+		return err
 	}
 	f.targets = append([]*target{bare}, weirs...)
-	return f, nil
+	return nil
 }
 
-func (f *field) startWeir(ctx context.Context, binary, dir, journal string, p plan) (*target, error) {
-	file, err := p.save(dir)
+func (f *field) keysDir() string { return filepath.Join(f.dir, "keys") }
+
+func (f *field) startWeir(ctx context.Context, journal string) (*target, error) {
+	file, err := f.plan.save(f.dir)
 	if err != nil {
 		return nil, err
 	}
-	secret := filepath.Join(dir, "secret")
+	secret := filepath.Join(f.dir, "secret")
 	if err := os.WriteFile(secret, bytes.Repeat([]byte("not a secret "), 4), 0o600); err != nil {
 		return nil, fmt.Errorf("make secret: %w", err)
 	}
-	server, err := process.Start(binary, nil, "--journal", journal, "--campaign", file,
-		"--data", filepath.Join(dir, journal), "--keys-dir", filepath.Join(dir, "keys"),
+	server, err := process.Start(f.binary, nil, "--journal", journal, "--campaign", file,
+		"--data", filepath.Join(f.dir, journal), "--keys-dir", f.keysDir(),
 		"--identity-hs256-file", secret, "--identity-issuer", "bench", "--identity-audience", "weir")
 	if err != nil {
 		return nil, err
@@ -105,13 +110,34 @@ func (f *field) startWeir(ctx context.Context, binary, dir, journal string, p pl
 	if err := server.Ready(ctx); err != nil {
 		return nil, err
 	}
-	return &target{name: "weir, " + journal, addr: server.Addr, admin: server.Admin, pid: server.PID()}, nil
+	return &target{name: "weir, " + journal, addr: server.Addr, admin: server.Admin, pids: []int{server.PID()}}, nil
 }
 
-// startBare books at all weirs once and starts a server that answers as the
-// last of them did.
+// startBare starts a server that answers as the last of the weirs does.
 func (f *field) startBare(ctx context.Context, weirs []*target) (*target, error) {
-	first, err := f.crowd(-1, 1)
+	task, err := f.answerOf(ctx, weirs...)
+	if err != nil {
+		return nil, err
+	}
+	child, err := f.startChild(ctx, "bare", task)
+	if err != nil {
+		return nil, err
+	}
+	return &target{name: "bare fasthttp", addr: child.addr, pids: []int{child.pid()}}, nil
+}
+
+// startChild starts a server that stops with the field.
+func (f *field) startChild(ctx context.Context, name string, task any) (*childServer, error) {
+	child, err := startChild(ctx, name, task)
+	if err == nil {
+		f.children = append(f.children, child)
+	}
+	return child, err
+}
+
+// answerOf books at all weirs once and returns what the last of them answered.
+func (f *field) answerOf(ctx context.Context, weirs ...*target) (*bareTask, error) {
+	first, err := f.crowd(-1, 1, f.anySlot)
 	if err != nil {
 		return nil, err
 	}
@@ -121,10 +147,7 @@ func (f *field) startBare(ctx context.Context, weirs []*target) (*target, error)
 			return nil, fmt.Errorf("%s: %w", t.name, err)
 		}
 	}
-	if f.bare, err = startBare(ctx, task); err != nil {
-		return nil, err
-	}
-	return &target{name: "bare fasthttp", addr: f.bare.addr, pid: f.bare.command.Process.Pid}, nil
+	return task, nil
 }
 
 func (f *field) stop() error {
@@ -132,8 +155,8 @@ func (f *field) stop() error {
 	for _, s := range f.servers {
 		failures = append(failures, s.Stop())
 	}
-	if f.bare != nil {
-		failures = append(failures, f.bare.stop())
+	for _, c := range f.children {
+		failures = append(failures, c.stop())
 	}
 	return errors.Join(failures...)
 }
@@ -195,15 +218,21 @@ func (t *target) fsyncs(ctx context.Context) (float64, error) {
 // behind each other in one piece of memory.
 type crowd struct {
 	rules  *campaign.Definition
+	slot   func(n uint64) event.SlotID // that the nth person wants
 	from   uint64
 	passes []byte
 	size   int
 	length int // of a request's body
 }
 
+// anySlot is a slot for the nth person, spread over all of them.
+func (f *field) anySlot(n uint64) event.SlotID {
+	return event.SlotID(scatter(n) % uint64(f.rules.SlotCount()))
+}
+
 // crowd mints the passes of the people from to from+count-1.
-func (f *field) crowd(from, count int) (*crowd, error) {
-	c := &crowd{rules: f.rules, from: uint64(from), length: len(appendWish(nil, f.rules, 0))}
+func (f *field) crowd(from, count int, slot func(n uint64) event.SlotID) (*crowd, error) {
+	c := &crowd{rules: f.rules, slot: slot, from: uint64(from), length: len(appendWish(nil, f.rules, 0))}
 	claims := token.Claims{
 		Kind: token.Pass, Campaign: token.CampaignHash(campaignID), Born: f.born,
 		Expires: event.Time(time.Now().Add(passLife).UnixMilli()),
@@ -233,9 +262,9 @@ func (c *crowd) asks() func(conn int, dst []byte) []byte {
 		dst = append(dst, "\r\nAuthorization: Bearer "...)
 		dst = append(dst, c.passes[n*c.size:(n+1)*c.size]...)
 		dst = append(dst, "\r\n\r\n"...)
-		slot := scatter(c.from+uint64(n)) % uint64(c.rules.SlotCount())
+		slot := c.slot(c.from + uint64(n))
 		n++
-		return appendWish(dst, c.rules, event.SlotID(slot))
+		return appendWish(dst, c.rules, slot)
 	}
 }
 

@@ -24,11 +24,12 @@ type target struct {
 	name  string
 	addr  string
 	admin string // "": it has none
-	pid   int
+	pids  []int  // of its processes; their children count as well
 }
 
 // round is what one target did in one round.
 type round struct {
+	answered  int64
 	perSecond float64
 	cpu       float64 // µs a request
 	switches  float64 // a request
@@ -50,11 +51,14 @@ func runHTTP(ctx context.Context, o *options, s *Section) (err error) {
 	if o.quick {
 		p.slots = o.slots
 	}
-	f, err := startField(ctx, o, dir, p)
+	f, err := newField(ctx, o, dir, p)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.stop()) }()
+	if err := f.start(ctx); err != nil {
+		return err
+	}
 	for n := range o.rounds + 1 {
 		if err := f.round(ctx, o, s, n); err != nil {
 			return fmt.Errorf("invalid, do not quote: %w", err)
@@ -68,13 +72,13 @@ func runHTTP(ctx context.Context, o *options, s *Section) (err error) {
 // round has all targets take the same requests, one target after the other.
 // Round 0 warms up and is dropped.
 func (f *field) round(ctx context.Context, o *options, s *Section, n int) error {
-	crowd, err := f.crowd(n*o.requests, o.requests)
+	crowd, err := f.crowd(n*o.requests, o.requests, f.anySlot)
 	if err != nil {
 		return err
 	}
 	var bare round
 	for i, t := range f.targets {
-		r, err := f.measure(ctx, o, t, crowd)
+		r, err := t.measure(ctx, crowd.load(o))
 		if err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
@@ -82,17 +86,18 @@ func (f *field) round(ctx context.Context, o *options, s *Section, n int) error 
 			bare = r
 		}
 		if n > 0 {
-			s.entry(t.name).addRound(t, r, bare)
+			s.entry(t.name).addRound(t, r, bare, "bare")
 		}
 	}
 	return nil
 }
 
-func (c *Case) addRound(t *target, r, bare round) {
+// addRound notes r beside what base, of that name, did in the same round.
+func (c *Case) addRound(t *target, r, base round, name string) {
 	c.add("requests", "1/s", r.perSecond)
-	c.add("of bare", "", r.perSecond/bare.perSecond)
+	c.add("of "+name, "", r.perSecond/base.perSecond)
 	c.add("server CPU", "µs/request", r.cpu)
-	c.add("CPU of bare", "", r.cpu/bare.cpu)
+	c.add("CPU of "+name, "", r.cpu/base.cpu)
 	c.add("p50", "ms", r.p50)
 	c.add("p99", "ms", r.p99)
 	c.add("p99.9", "ms", r.p999)
@@ -103,22 +108,28 @@ func (c *Case) addRound(t *target, r, bare round) {
 	c.add("loader CPU", "µs/request", r.client)
 }
 
-func (f *field) measure(ctx context.Context, o *options, t *target, crowd *crowd) (round, error) {
+// load is one booking of everybody in the crowd.
+func (c *crowd) load(o *options) loader.Options {
+	return loader.Options{Connections: o.connections, Requests: int64(o.requests), Next: c.asks(), Check: created}
+}
+
+// measure puts the load on the target. It fails where a single answer is not a
+// new booking.
+func (t *target) measure(ctx context.Context, load loader.Options) (round, error) {
 	syncsBefore, err := t.fsyncs(ctx)
 	if err != nil {
 		return round{}, err
 	}
-	before, err := usageOf(t.pid)
+	before, err := usageOfTrees(t.pids...)
 	if err != nil {
 		return round{}, err
 	}
-	result, err := loader.Run(ctx, loader.Options{
-		Addr: t.addr, Connections: o.connections, Requests: int64(o.requests), Next: crowd.asks(), Check: created,
-	})
+	load.Addr = t.addr
+	result, err := loader.Run(ctx, load)
 	if err != nil {
 		return round{}, err
 	}
-	after, err := usageOf(t.pid)
+	after, err := usageOfTrees(t.pids...)
 	if err != nil {
 		return round{}, err
 	}
@@ -126,13 +137,15 @@ func (f *field) measure(ctx context.Context, o *options, t *target, crowd *crowd
 	if err != nil {
 		return round{}, err
 	}
-	if result.Errors > 0 || result.ByStatus[http.StatusCreated] != int64(o.requests) {
-		return round{}, fmt.Errorf("%d errors, answers by status %v of %d: %w",
-			result.Errors, result.ByStatus, o.requests, errors.Join(result.FirstErrors...))
+	booked := result.ByStatus[http.StatusCreated]
+	if result.Errors > 0 || booked != result.Requests || (load.Duration == 0 && booked != load.Requests) {
+		return round{}, fmt.Errorf("%d errors, answers by status %v: %w",
+			result.Errors, result.ByStatus, errors.Join(result.FirstErrors...))
 	}
-	used, requests := after.since(before), float64(o.requests)
+	used, requests := after.since(before), float64(result.Requests)
 	quantile := func(q float64) float64 { return float64(result.Latency.ValueAtQuantile(q)) / 1e6 }
 	return round{
+		answered:  booked,
 		perSecond: result.PerSecond(),
 		cpu:       float64(used.cpu.Microseconds()) / requests,
 		switches:  float64(used.switches) / requests,

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,7 +71,7 @@ func procField(text []byte, name string) string {
 	return ""
 }
 
-// usage is what a process has used so far.
+// usage is what processes have used so far.
 type usage struct {
 	cpu      time.Duration // user and system; in steps of 10 ms
 	switches int64         // of context, of all threads that still run
@@ -84,25 +85,14 @@ func (u usage) since(before usage) usage {
 // that Go runs on.
 const clockTick = time.Second / 100
 
+// usageOf is what the process has used, without its children.
 func usageOf(pid int) (usage, error) {
-	dir := filepath.Join("/proc", strconv.Itoa(pid))
-	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+	stat, err := readStat(pid)
 	if err != nil {
 		return usage{}, fmt.Errorf("read usage: %w", err)
 	}
-	// The second field is the command in brackets and may hold anything.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	const userField, systemField = 11, 12 // behind the command
-	if len(fields) <= systemField {
-		return usage{}, fmt.Errorf("read usage: %q", stat)
-	}
-	user, err1 := strconv.ParseInt(fields[userField], 10, 64)
-	system, err2 := strconv.ParseInt(fields[systemField], 10, 64)
-	if err1 != nil || err2 != nil {
-		return usage{}, fmt.Errorf("read usage: %q", stat)
-	}
-	u := usage{cpu: time.Duration(user+system) * clockTick}
-	threads, err := filepath.Glob(filepath.Join(dir, "task", "*", "status"))
+	u := usage{cpu: stat.own}
+	threads, err := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*", "status"))
 	if err != nil {
 		return usage{}, fmt.Errorf("read usage: %w", err)
 	}
@@ -117,6 +107,87 @@ func usageOf(pid int) (usage, error) {
 		}
 	}
 	return u, nil
+}
+
+// usageOfTrees is what processes with all their descendants have used: also
+// those that ended, where their parent has awaited them.
+func usageOfTrees(roots ...int) (usage, error) {
+	pids, err := descendants(roots)
+	if err != nil {
+		return usage{}, err
+	}
+	var sum usage
+	for i, pid := range pids {
+		u, err := usageOf(pid)
+		stat, wrong := readStat(pid)
+		if err := errors.Join(err, wrong); err != nil {
+			if i >= len(roots) && errors.Is(err, os.ErrNotExist) {
+				continue // a child that has ended meanwhile
+			}
+			return usage{}, err
+		}
+		sum.cpu += u.cpu + stat.awaited
+		sum.switches += u.switches
+	}
+	return sum, nil
+}
+
+// descendants returns the roots and then all processes below them.
+func descendants(roots []int) ([]int, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	children := map[int][]int{}
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue // no process
+		}
+		if stat, err := readStat(pid); err == nil { // else it has ended
+			children[stat.parent] = append(children[stat.parent], pid)
+		}
+	}
+	all := slices.Clone(roots)
+	for i := 0; i < len(all); i++ {
+		all = append(all, children[all[i]]...)
+	}
+	return all, nil
+}
+
+// processStat is what /proc/PID/stat says of a process.
+type processStat struct {
+	parent  int
+	own     time.Duration // CPU time, user and system
+	awaited time.Duration // that of children that have ended
+}
+
+func readStat(pid int) (processStat, error) {
+	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return processStat{}, err
+	}
+	// The second field is the command in brackets and may hold anything.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	const parentField, timesField, times = 1, 11, 4 // behind the command
+	if len(fields) < timesField+times {
+		return processStat{}, fmt.Errorf("%q", text)
+	}
+	parent, err := strconv.Atoi(fields[parentField])
+	var ticks [times]int64 // user, system, and both of children
+	for i := range ticks {
+		var wrong error
+		ticks[i], wrong = strconv.ParseInt(fields[timesField+i], 10, 64)
+		err = errors.Join(err, wrong)
+	}
+	if err != nil {
+		return processStat{}, fmt.Errorf("%q: %w", text, err)
+	}
+	return processStat{
+		parent:  parent,
+		own:     time.Duration(ticks[0]+ticks[1]) * clockTick,
+		awaited: time.Duration(ticks[2]+ticks[3]) * clockTick,
+	}, nil
 }
 
 // resident is this process's memory after a collection, and the most that it

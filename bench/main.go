@@ -46,15 +46,17 @@ type options struct {
 type section struct {
 	name  string
 	about string
+	asked bool // only where it is asked for: it needs programs of others
 	run   func(ctx context.Context, o *options, s *Section) error
 }
 
 var sections = []section{
-	{"engine", "the booking core in one process, no disk and no network", runEngine},
-	{"memory", "what bookings take in memory", runMemory},
-	{"journal", "the write-ahead log alone", runJournal},
-	{"durable", "the booking core and its log in one process", runDurable},
-	{"http", "bookings over HTTP, side by side with a bare fasthttp server", runHTTP},
+	{name: "engine", about: "the booking core in one process, no disk and no network", run: runEngine},
+	{name: "memory", about: "what bookings take in memory", run: runMemory},
+	{name: "journal", about: "the write-ahead log alone", run: runJournal},
+	{name: "durable", about: "the booking core and its log in one process", run: runDurable},
+	{name: "http", about: "bookings over HTTP, side by side with a bare fasthttp server", run: runHTTP},
+	{name: "peers", about: "the same bookings at weir, Redis and PostgreSQL", asked: true, run: runPeers},
 }
 
 // childFlag makes the bench run one of its parts as a process of its own.
@@ -63,6 +65,7 @@ const childFlag = "child"
 var children = map[string]func(ctx context.Context, in io.Reader, out io.Writer) error{
 	"memory": memoryChild,
 	"bare":   bareChild,
+	"front":  frontChild,
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -101,21 +104,24 @@ func runChild(ctx context.Context, name string, out io.Writer) error {
 }
 
 func parseOptions(args []string, usage io.Writer) (*options, error) {
-	var names []string
+	var names, usual []string
 	for _, s := range sections {
 		names = append(names, s.name)
+		if !s.asked {
+			usual = append(usual, s.name)
+		}
 	}
 	o := &options{waiters: []int{1, 64, 1024, 4096}}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(usage)
-	list := flags.String("sections", strings.Join(names, ","), "`names` of the sections to run")
+	list := flags.String("sections", strings.Join(usual, ","), "`names` of the sections to run, of "+strings.Join(names, ", "))
 	flags.IntVar(&o.rounds, "rounds", 5, "measured rounds of each case; one more is run first and dropped")
 	flags.IntVar(&o.operations, "operations", 1_000_000, "operations a round of the engine section")
 	flags.IntVar(&o.bookings, "bookings", 10_000_000, "bookings of the memory section")
 	flags.IntVar(&o.slots, "slots", 2_500_000, "slots of the memory section, at least")
-	flags.DurationVar(&o.duration, "duration", 2*time.Second, "`length` of a round of the journal and durable sections")
-	flags.IntVar(&o.requests, "requests", 250_000, "requests a round of the http section")
-	flags.IntVar(&o.connections, "connections", 512, "keep-alive connections of the http section")
+	flags.DurationVar(&o.duration, "duration", 2*time.Second, "`length` of a round of the journal, durable and peers sections")
+	flags.IntVar(&o.requests, "requests", 250_000, "requests a round of the http section; of the peers section at most")
+	flags.IntVar(&o.connections, "connections", 512, "keep-alive connections of the http and peers sections")
 	flags.StringVar(&o.dir, "dir", "", "`directory` on the disk to measure (default: the system's for temporary files)")
 	flags.StringVar(&o.out, "out", "out/bench.json", "`file` for the figures; empty: none")
 	flags.StringVar(&o.weir, "weir", "", "weir `binary` (default: built from this module)")

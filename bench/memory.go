@@ -9,9 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"runtime"
-	"syscall"
 
 	"weir/persist/memory"
 )
@@ -65,17 +63,6 @@ func runMemory(ctx context.Context, o *options, s *Section) error {
 	c.add("made at", "1/s", bookings/r.BookedIn)
 	s.note("resident is VmRSS after a collection; all includes the program itself and the definition")
 	return nil
-}
-
-// childCommand is this program again, as one of its children.
-func childCommand(ctx context.Context, name string) (*exec.Cmd, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("find this program: %w", err)
-	}
-	command := exec.CommandContext(ctx, self, "-"+childFlag, name)
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	return command, nil
 }
 
 // memoryChild books as many people as it is told and prints what that takes.
