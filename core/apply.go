@@ -26,6 +26,11 @@ func places(r *event.Record) (takes, gives event.SlotID) {
 
 // replay applies a record of the log under the locks that it was made under.
 func (c *Campaign) replay(seq event.Seq, r *event.Record) error {
+	if !r.Kind.OfPerson() {
+		c.people.LockAll()
+		defer c.people.UnlockAll()
+		return c.applyToAll(seq, r)
+	}
 	takes, gives := places(r)
 	for _, slot := range [2]event.SlotID{takes, gives} {
 		if slot != event.NoSlot && !c.slots.Has(slot) {
@@ -43,9 +48,10 @@ func (c *Campaign) replay(seq event.Seq, r *event.Record) error {
 }
 
 // apply changes the state of the person in row as r says. The person's shard,
-// the shards of places and, for a place in line, the line are locked. An error says that r does not
-// fit the state; what was changed by then is not undone.
+// the shards of places and, for who joins, the line are locked. An error says
+// that r does not fit the state; what was changed by then is not undone.
 func (c *Campaign) apply(shard *people.Shard, row people.Row, seq event.Seq, r *event.Record) error {
+	rules := c.rules.Load()
 	takes, gives := places(r)
 	if takes != event.NoSlot {
 		if err := c.slots.Take(takes); err != nil {
@@ -58,65 +64,83 @@ func (c *Campaign) apply(shard *people.Shard, row people.Row, seq event.Seq, r *
 		}
 		// A slot that shrank below what was taken of it goes on shrinking as
 		// places are given back, instead of offering them again.
-		c.slots.Resize(gives, c.rules.Load().Capacity(gives))
+		c.slots.Resize(gives, rules.Capacity(gives))
 	}
 	shard.Newest = seq
 	switch r.Kind {
-	case event.Joined:
-		return c.applyJoined(shard.Person(row), r)
 	case event.Left:
-		return applyLeft(shard.Person(row), r)
-	case event.Held:
-		return applyHeld(shard, row, seq, r)
+		return c.applyLeft(shard, shard.Person(row), r)
 	case event.Released, event.Expired:
 		return endHold(shard, row, r.Slot, r.Ref)
-	case event.Booked:
-		return applyBooked(shard, row, seq, r)
 	case event.Changed, event.Cancelled:
 		return applyToBooking(shard, row, seq, r)
+	}
+	cohort, err := rules.cohort(r.Cohort)
+	if err != nil {
+		return err
+	}
+	switch r.Kind {
+	case event.Joined, event.Entered:
+		return c.applyJoined(shard, shard.Person(row), r, cohort)
+	case event.Held:
+		return applyHeld(shard, row, seq, r, cohort)
+	case event.Booked:
+		return applyBooked(shard, row, seq, r, cohort)
 	}
 	return errors.New("unknown kind of record")
 }
 
-func (c *Campaign) applyJoined(person *people.Person, r *event.Record) error {
-	if person.Number != 0 {
-		return fmt.Errorf("number %d for somebody who has number %d", r.Number, person.Number)
+func (c *Campaign) applyJoined(shard *people.Shard, person *people.Person, r *event.Record, cohort uint16) error {
+	if person.Place != 0 {
+		return fmt.Errorf("a place for somebody who has place %d, draw %d", person.Place, person.Draw)
 	}
-	if r.Number != c.line.issued+1 {
-		return fmt.Errorf("number %d follows %d", r.Number, c.line.issued)
+	if r.Kind == event.Entered {
+		if err := c.enter(r, cohort); err != nil {
+			return err
+		}
+		person.Place, person.Draw = uint32(r.Index), r.Draw
+	} else {
+		issued := c.line.issued.Load()
+		if uint32(r.Number) != issued+1 {
+			return fmt.Errorf("number %d follows %d", r.Number, issued)
+		}
+		c.line.issued.Store(issued + 1)
+		person.Place = uint32(r.Number)
 	}
-	c.line.issued = r.Number
-	person.Number, person.Cohort = r.Number, r.Cohort
+	person.Cohort = cohort
+	shard.Count(cohort).Joined++
 	return nil
 }
 
-func applyLeft(person *people.Person, r *event.Record) error {
-	if person.Number != r.Number {
-		return fmt.Errorf("number %d is given up by somebody who has number %d", r.Number, person.Number)
+func (c *Campaign) applyLeft(shard *people.Shard, person *people.Person, r *event.Record) error {
+	place := c.line.state.Load().place(person)
+	if place.None() || place.Number != r.Number {
+		return fmt.Errorf("number %d is given up by somebody who has number %d", r.Number, place.Number)
 	}
-	person.Number, person.Cohort = 0, 0
+	shard.Count(person.Cohort).Left++
+	person.Place, person.Draw, person.Cohort = 0, 0, 0
 	return nil
 }
 
-func applyHeld(shard *people.Shard, row people.Row, seq event.Seq, r *event.Record) error {
+func applyHeld(shard *people.Shard, row people.Row, seq event.Seq, r *event.Record, cohort uint16) error {
 	if err := endHoldAt(shard, row, r.From); err != nil {
 		return err
 	}
-	shard.SetHold(row, people.Hold{Seq: seq, Expires: r.Until, Slot: r.Slot, Cohort: r.Cohort})
+	shard.SetHold(row, people.Hold{Seq: seq, Expires: r.Until, Slot: r.Slot, Cohort: cohort})
 	return nil
 }
 
-func applyBooked(shard *people.Shard, row people.Row, seq event.Seq, r *event.Record) error {
+func applyBooked(shard *people.Shard, row people.Row, seq event.Seq, r *event.Record, cohort uint16) error {
 	if err := endHoldAt(shard, row, r.From); err != nil {
 		return err
 	}
 	b := shard.AddBooking(row)
 	b.Seq, b.Last, b.BookedAt, b.Request = seq, seq, r.At, r.Request
-	b.Slot, b.Version, b.Cohort, b.State = r.Slot, r.Version, r.Cohort, people.Booked
+	b.Slot, b.Version, b.Cohort, b.State = r.Slot, r.Version, cohort, people.Booked
 	if distance := seq - r.Ref; r.From == r.Slot && distance <= math.MaxUint32 {
 		b.HeldFor = uint32(distance)
 	}
-	shard.Standing++
+	shard.Count(cohort).Booked++
 	return nil
 }
 
@@ -136,8 +160,9 @@ func applyToBooking(shard *people.Shard, row people.Row, seq event.Seq, r *event
 		return nil
 	}
 	b.State = people.Cancelled
-	shard.Standing--
-	shard.Cancelled++
+	count := shard.Count(b.Cohort)
+	count.Booked--
+	count.Cancelled++
 	return nil
 }
 

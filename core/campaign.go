@@ -1,7 +1,7 @@
 package core
 
 import (
-	"sync"
+	"fmt"
 	"sync/atomic"
 
 	"weir/core/campaign"
@@ -17,7 +17,7 @@ type Campaign struct {
 	rules  atomic.Pointer[rules] // replaced with all shards of people locked
 	slots  *inventory.Table
 	people people.Table
-	line   line
+	line   waitingLine
 
 	perPersonMax int // most active bookings a person that any version allowed; as rules
 }
@@ -26,17 +26,21 @@ type Campaign struct {
 type rules struct {
 	*campaign.Definition
 	version event.Version
+
+	cohorts   []uint16 // by index in the definition: the cohort's number in the campaign
+	cohortIDs []string // by number in the campaign
 }
 
-// line hands out numbers, densely and in the log's order.
-type line struct {
-	sync.Mutex              // taken after a person's shard
-	issued     event.Number // changed under Mutex
+func newRules(known []string, d *campaign.Definition, version event.Version) *rules {
+	r := &rules{Definition: d, version: version}
+	r.cohorts, r.cohortIDs = numberCohorts(known, d)
+	return r
 }
 
 func newCampaign(id event.CampaignID, d *campaign.Definition) *Campaign {
 	c := &Campaign{id: id, slots: inventory.New(d.SlotCount(), d.Capacity), perPersonMax: d.Bookings.PerPerson}
-	c.rules.Store(&rules{d, 1})
+	c.rules.Store(newRules(nil, d, 1))
+	c.line.state.Store(&LineState{})
 	return c
 }
 
@@ -48,7 +52,22 @@ func (c *Campaign) redefine(d *campaign.Definition, version event.Version) {
 		c.slots.Unlock(s, event.NoSlot)
 	}
 	c.perPersonMax = max(c.perPersonMax, d.Bookings.PerPerson)
-	c.rules.Store(&rules{d, version})
+	next := newRules(c.rules.Load().cohortIDs, d, version)
+	c.moveDraws(next)
+	c.rules.Store(next)
+}
+
+// follows says why d cannot be the campaign's next definition, nil where it
+// can.
+func (c *Campaign) follows(d *campaign.Definition) error {
+	inForce := c.rules.Load()
+	if !inForce.SameSlots(d) {
+		return fmt.Errorf("%w: its sites or slots differ from version %d", ErrIncompatible, inForce.version)
+	}
+	if _, ids := numberCohorts(inForce.cohortIDs, d); len(ids) > cohortsMax {
+		return fmt.Errorf("%w: the versions of a campaign name %d cohorts at most", ErrIncompatible, cohortsMax)
+	}
+	return nil
 }
 
 // do is Engine.Do within one campaign; the journal has room for the record.
@@ -60,7 +79,7 @@ func (c *Campaign) do(j Journal, now event.Time, cmd *Command, out *Outcome) err
 	r := &shard.Scratch
 	*r = event.Record{Campaign: c.id, Version: rules.version, At: now, Person: cmd.Person}
 
-	d := decision{rules: rules, shard: shard, now: now, cmd: cmd, record: r, out: out}
+	d := decision{rules: rules, line: c.line.state.Load(), shard: shard, now: now, cmd: cmd, record: r, out: out}
 	row := shard.Find(cmd.Person)
 	if row != 0 {
 		d.person = *shard.Person(row)
@@ -80,10 +99,12 @@ func (c *Campaign) commit(j Journal, shard *people.Shard, row people.Row, r *eve
 	if takes != event.NoSlot && c.slots.Full(takes) {
 		return SlotFull
 	}
-	if r.Kind == event.Joined {
+	if r.Kind == event.Joined || r.Kind == event.Entered {
 		c.line.Lock()
 		defer c.line.Unlock()
-		r.Number = c.line.issued + 1
+		if !c.line.next(r) {
+			return ErrOverloaded
+		}
 	}
 	if row == 0 {
 		row = shard.Add(r.Person)
@@ -95,15 +116,15 @@ func (c *Campaign) commit(j Journal, shard *people.Shard, row people.Row, r *eve
 		panic(corrupt(seq, r, err))
 	}
 	out.Seq, out.Done = seq, true
-	show(shard, shard.Person(row), r, out)
+	c.show(shard, shard.Person(row), r, out)
 	return nil
 }
 
 // show fills in what the person has now that r is applied.
-func show(shard *people.Shard, person *people.Person, r *event.Record, out *Outcome) {
+func (c *Campaign) show(shard *people.Shard, person *people.Person, r *event.Record, out *Outcome) {
 	switch r.Kind {
-	case event.Joined:
-		out.Place = Place{Number: person.Number, Cohort: person.Cohort}
+	case event.Joined, event.Entered:
+		out.Place = c.line.state.Load().place(person)
 	case event.Held:
 		out.Hold = heldOf(shard.Hold(person.Hold))
 	case event.Booked:
@@ -117,7 +138,7 @@ func show(shard *people.Shard, person *people.Person, r *event.Record, out *Outc
 func (c *Campaign) sweep(j Journal, shard *people.Shard, now event.Time, limit int) int {
 	shard.Lock()
 	defer shard.Unlock()
-	if !shard.HasExpired(now) {
+	if !shard.HasExpired(now) || c.line.state.Load().Paused {
 		return 0
 	}
 	done := 0

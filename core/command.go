@@ -37,7 +37,7 @@ type Outcome struct {
 	Seq  event.Seq // newest record that the answer rests on; 0: none
 	Done bool      // this command changed something; false: it was so already
 
-	Decision campaign.Decision // NotEligible, WindowNotOpen, WindowClosed, LineNotOpen
+	Decision campaign.Decision // NotEligible, WindowNotOpen, WindowClosed, LineNotOpen, CampaignPaused, ErrDrawNotOpen
 	Booking  Booking           // Book, Change, Cancel, and with AlreadyBooked
 	Hold     Held              // Hold
 	Place    Place             // Join
@@ -68,7 +68,7 @@ type Booking struct {
 	State    BookingState
 	BookedAt event.Time
 	Version  event.Version // of the definition that allowed it
-	Cohort   uint16        // that allowed it
+	Cohort   uint16        // that allowed it, see Campaign.CohortID
 }
 
 // Held is one hold.
@@ -76,10 +76,4 @@ type Held struct {
 	Seq     event.Seq // of the record that made it: its identity
 	Slot    event.SlotID
 	Expires event.Time
-}
-
-// Place is a place in line.
-type Place struct {
-	Number event.Number // 0: none
-	Cohort uint16       // that allowed it
 }

@@ -13,6 +13,7 @@ import (
 // lock.
 type decision struct {
 	rules  *rules
+	line   *LineState
 	shard  *people.Shard // locked
 	person people.Person // zero for somebody of whom nothing is known yet
 	now    event.Time
@@ -42,15 +43,28 @@ func (d *decision) decide() error {
 }
 
 func (d *decision) join() error {
-	if d.person.Number != 0 {
-		d.out.Seq, d.out.Place = d.shard.Newest, Place{Number: d.person.Number, Cohort: d.person.Cohort}
+	if d.person.Place != 0 {
+		d.out.Seq, d.out.Place = max(d.shard.Newest, d.line.Newest), d.line.place(&d.person)
 		return nil
 	}
 	verdict := d.rules.Decide(d.cmd.Born, d.now)
 	if err := d.mayJoin(verdict); err != nil {
 		return d.because(verdict, err)
 	}
-	d.record.Kind, d.record.Cohort = event.Joined, cohortOf(verdict)
+	cohort, draw := verdict.Cohort, event.Draw(0)
+	if early := d.rules.earlyWindow(verdict, d.now); early >= 0 {
+		cohort = d.rules.CohortOf(d.cmd.Born, early)
+		draw = d.line.pending(d.rules.Windows[early].Opens)
+		if draw == 0 && d.rules.byLot() {
+			return d.because(verdict, ErrDrawNotOpen)
+		}
+	} else if verdict.Reason == campaign.Eligible {
+		draw = d.line.pending(d.rules.Windows[verdict.Window].Opens) // due, and not drawn yet
+	}
+	d.record.Kind, d.record.Cohort, d.record.Draw = event.Joined, uint16(cohort), draw
+	if draw != 0 {
+		d.record.Kind = event.Entered
+	}
 	return nil
 }
 
@@ -73,17 +87,17 @@ func (d *decision) mayJoin(verdict campaign.Decision) error {
 }
 
 func (d *decision) leave() error {
-	if d.person.Number == 0 {
+	if d.person.Place == 0 {
 		d.out.Seq = d.shard.Newest
 		return NotFound
 	}
-	d.record.Kind, d.record.Number = event.Left, d.person.Number
+	d.record.Kind, d.record.Number = event.Left, d.line.place(&d.person).Number
 	return nil
 }
 
 func (d *decision) hold() error {
 	hold := d.held()
-	if hold != nil && hold.Slot == d.cmd.Slot && d.now < hold.Expires {
+	if hold != nil && hold.Slot == d.cmd.Slot && d.line.holdTime(d.now) < hold.Expires {
 		d.out.Seq, d.out.Hold = hold.Seq, heldOf(hold)
 		return nil
 	}
@@ -111,7 +125,7 @@ func (d *decision) book() error {
 	}
 	hold, slot := d.held(), d.cmd.Slot
 	if d.cmd.Ref != 0 {
-		if hold == nil || hold.Seq != d.cmd.Ref || d.now >= hold.Expires {
+		if hold == nil || hold.Seq != d.cmd.Ref || d.line.holdTime(d.now) >= hold.Expires {
 			return HoldExpired
 		}
 		slot = hold.Slot
@@ -154,8 +168,12 @@ func (d *decision) change() error {
 	if booking.Slot == d.cmd.Slot {
 		return d.with(booking, nil)
 	}
-	if verdict := d.rules.Decide(d.cmd.Born, d.now); verdict.Reason == campaign.NotInAnyCohort {
+	verdict := d.rules.Decide(d.cmd.Born, d.now)
+	if verdict.Reason == campaign.NotInAnyCohort {
 		return d.because(verdict, NotEligible)
+	}
+	if err := d.mayComeIn(verdict); err != nil {
+		return err
 	}
 	if d.now > d.rules.SlotStarts(booking.Slot)-event.Time(d.rules.Bookings.ChangeBefore.Milliseconds()) {
 		return d.with(booking, TooLateToChange)
@@ -214,8 +232,24 @@ func (d *decision) mayBook(slot event.SlotID) error {
 	default:
 		return d.because(verdict, NotEligible)
 	}
-	d.record.Cohort = cohortOf(verdict)
+	if err := d.mayComeIn(verdict); err != nil {
+		return err
+	}
+	d.record.Cohort = uint16(verdict.Cohort)
 	return d.slotOpen(slot)
+}
+
+// mayComeIn refuses everybody while the campaign is paused and, where it has a
+// line, whose turn has not come.
+func (d *decision) mayComeIn(verdict campaign.Decision) error {
+	if d.line.Paused {
+		verdict.Reason = campaign.Paused
+		return d.because(verdict, CampaignPaused)
+	}
+	if d.rules.Line.Enabled && !d.line.Called(d.line.place(&d.person).Number) {
+		return NotYourTurn
+	}
+	return nil
 }
 
 func (d *decision) slotOpen(slot event.SlotID) error {
@@ -282,16 +316,6 @@ func endOf(hold *people.Hold) (event.SlotID, event.Seq) {
 		return event.NoSlot, 0
 	}
 	return hold.Slot, hold.Seq
-}
-
-// NoCohort stands for the cohort of somebody who is in none.
-const NoCohort = ^uint16(0)
-
-func cohortOf(verdict campaign.Decision) uint16 {
-	if verdict.Cohort < 0 {
-		return NoCohort
-	}
-	return uint16(verdict.Cohort)
 }
 
 func heldOf(h *people.Hold) Held { return Held{Seq: h.Seq, Slot: h.Slot, Expires: h.Expires} }

@@ -48,7 +48,15 @@ func (c *Campaign) digest(sum *digest) {
 	rules := c.rules.Load()
 	definition := rules.Digest()
 	buf = append(le.AppendUint32(head('d'), uint32(rules.version)), definition[:]...)
-	sum.add(le.AppendUint32(buf, uint32(c.line.issued)))
+	sum.add(le.AppendUint32(buf, c.line.issued.Load()))
+	sum.add(c.appendLine(head('l')))
+	var cohorts []CohortTotals
+	for i := range people.Shards {
+		cohorts = addCounts(cohorts, c.people.At(i))
+	}
+	for i, cohort := range c.named(cohorts) {
+		sum.add(appendCohort(le.AppendUint16(head('c'), uint16(i)), &cohort))
+	}
 	for s := event.SlotID(0); c.slots.Has(s); s++ {
 		taken, capacity := c.slots.Load(s)
 		buf = le.AppendUint32(head('s'), uint32(s))
@@ -63,12 +71,46 @@ func (c *Campaign) digest(sum *digest) {
 	}
 }
 
+// appendLine appends what the line has besides the people's rows: the mark, the
+// draws and the pauses. All shards of people are locked.
+func (c *Campaign) appendLine(dst []byte) []byte {
+	le := binary.LittleEndian
+	state := c.Line()
+	dst = le.AppendUint64(dst, uint64(state.Newest))
+	dst = le.AppendUint32(dst, state.Early)
+	dst = le.AppendUint32(dst, uint32(state.Serving))
+	for i, draw := range state.Draws {
+		list := c.line.lists[i]
+		dst = le.AppendUint64(append(dst, 'd'), uint64(draw.Opens))
+		dst = append(append(dst, draw.Commitment[:]...), draw.Seed[:]...)
+		dst = le.AppendUint32(le.AppendUint32(dst, list.size), uint32(draw.Base))
+		for _, e := range list.cohorts {
+			dst = le.AppendUint64(le.AppendUint16(dst, e.cohort), uint64(e.since))
+		}
+	}
+	for _, pause := range state.pauses {
+		dst = le.AppendUint64(le.AppendUint64(append(dst, 'p'), uint64(pause.from)), uint64(pause.to))
+	}
+	if state.Paused {
+		dst = append(le.AppendUint64(append(dst, 'P'), uint64(state.Since)), state.Reason...)
+	}
+	return dst
+}
+
+func appendCohort(dst []byte, t *CohortTotals) []byte {
+	for _, n := range [...]int64{t.Joined, t.Left, t.Booked, t.Cancelled} {
+		dst = binary.LittleEndian.AppendUint64(dst, uint64(n))
+	}
+	return append(dst, t.ID...)
+}
+
 func appendPerson(dst []byte, shard *people.Shard, row people.Row) []byte {
 	le := binary.LittleEndian
 	person := shard.Person(row)
 	dst = append(dst, person.Key[:]...)
-	dst = le.AppendUint32(dst, uint32(person.Number))
+	dst = le.AppendUint32(dst, person.Place)
 	dst = le.AppendUint16(dst, person.Cohort)
+	dst = le.AppendUint16(dst, uint16(person.Draw))
 	if person.Hold != 0 {
 		h := shard.Hold(person.Hold)
 		dst = le.AppendUint64(append(dst, 'h'), uint64(h.Seq))

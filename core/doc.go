@@ -27,6 +27,32 @@
 // A hold goes the same way; its end at its time is a record too, made by
 // Engine.Sweep, a bounded number a call.
 //
+// # The life of a place in line
+//
+//  1. Somebody joins (Join). Who may book now gets the next number, for good
+//     (Joined). Who is early for an opening gets an index in its draw instead
+//     (Entered), or the next number where the campaign goes by arrival.
+//  2. A draw is opened before its first index is given (Engine.OpenDraw), by a
+//     record that commits to a seed without telling it. The seed is known to
+//     the caller alone.
+//  3. When the opening has come (LineState.DueDraws), Engine.Draw logs the
+//     seed. That one record gives all who entered their numbers, which follow
+//     on those given before: no row is touched, and anybody can recompute
+//     anybody's number from what is public then (DrawnNumber).
+//  4. Engine.Serve raises the serving mark, as far as its caller finds that
+//     more people can be let in. It never falls, so a turn that has come stays.
+//  5. Every hold, booking and change asks, under the person's lock, whether
+//     their number is at or below the mark, and is refused with NotYourTurn
+//     where it is not. Whatever somebody was handed on the way here, this is
+//     what decides.
+//  6. A place ends when it is given up (Leave), never otherwise: not by being
+//     called and not coming, by booking, by a pause, a restart or a new
+//     definition.
+//
+// Pausing (Engine.Pause) stops 4 and 5 and lets the time of holds stand still.
+// These records change a whole campaign, so they are made with all shards of
+// its people locked, as a new definition is (steer.go).
+//
 // # Rejected
 //
 // One goroutine that owns the state and takes commands from a queue needs no
@@ -40,5 +66,7 @@
 //
 // The engine believes the Command: that the person is who they say, and born
 // when it says, was checked in front of it. It does not protect against a
-// journal that loses what it called durable.
+// journal that loses what it called durable. It cannot tell whether a seed was
+// kept secret until its draw, nor draw without it: whoever loses the seeds
+// keeps those who entered waiting.
 package core

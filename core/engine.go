@@ -20,7 +20,10 @@ import (
 //  1. taken(slot) = active bookings of it + holds of it <= capacity(slot)
 //  2. active bookings of a person in a campaign <= Bookings.PerPerson of the
 //     version that allowed the newest of them
-//  3. numbers in line are given once each, 1 to Issued
+//  3. numbers in line are given once each, 1 to Issued, and indices of a draw
+//     likewise (waitingLine)
+//
+// Records of a whole campaign are made with all shards of its people locked.
 //
 // Lock order: defining, then a person's shard, then slots' shards in ascending
 // order, then a campaign's line, then the journal's own.
@@ -159,8 +162,8 @@ func (e *Engine) Define(now event.Time, d *campaign.Definition) (*Campaign, even
 		if inForce.Digest() == d.Digest() {
 			return camp, 0, nil
 		}
-		if !inForce.SameSlots(d) {
-			return nil, 0, fmt.Errorf("define campaign %q: %w: its sites or slots differ from version %d", d.ID, ErrIncompatible, version)
+		if err := camp.follows(d); err != nil {
+			return nil, 0, fmt.Errorf("define campaign %q: %w", d.ID, err)
 		}
 		r.Campaign, r.Version = camp.id, version+1
 	}
@@ -206,9 +209,11 @@ func (e *Engine) applyDefinition(r *event.Record) error {
 		e.addCampaign(newCampaign(r.Campaign, d))
 		return nil
 	}
-	inForce, version := camp.Definition()
-	if camp.id != r.Campaign || r.Version != version+1 || !inForce.SameSlots(d) {
+	if _, version := camp.Definition(); camp.id != r.Campaign || r.Version != version+1 {
 		return fmt.Errorf("version %d of campaign %q does not follow version %d", r.Version, d.ID, version)
+	}
+	if err := camp.follows(d); err != nil {
+		return fmt.Errorf("version %d of campaign %q: %w", r.Version, d.ID, err)
 	}
 	camp.people.LockAll()
 	defer camp.people.UnlockAll()

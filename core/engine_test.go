@@ -3,11 +3,11 @@ package core_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 
 	"weir/core"
 	"weir/core/campaign"
@@ -73,164 +73,26 @@ func mustCheck(t testing.TB, e *core.Engine) {
 	}
 }
 
-// replay folds records into a new engine, checking every prefix where each is
-// set.
-func replay(t testing.TB, records []event.Record, each bool) *core.Engine {
+// replay folds records into a new engine and gives each, where it is set, the
+// engine after every record, checked.
+func replay(t testing.TB, records []event.Record, each func(n int, e *core.Engine)) *core.Engine {
 	t.Helper()
 	e := core.New()
 	for i := range records {
 		if err := e.Apply(event.Seq(i+1), &records[i]); err != nil {
 			t.Fatalf("replay: %v", err)
 		}
-		if each {
+		if each != nil {
 			mustCheck(t, e)
+			each(i+1, e)
 		}
 	}
 	mustCheck(t, e)
 	return e
 }
 
-// TestTwin plays the same random commands on the engine and on a slow, obvious
-// twin, compares every answer and the whole state, and replays the log.
-func TestTwin(t *testing.T) {
-	var definitions []*campaign.Definition
-	for n := 1; n <= 2; n++ {
-		definitions = append(definitions, parse(t, small(3-n, n)))
-	}
-	moments := edges(definitions[0])
-	rapid.Check(t, func(rt *rapid.T) {
-		d := rapid.SampledFrom(definitions).Draw(rt, "definition")
-		journal := &tape{}
-		e, camp := start(t, d, journal)
-		slow := newTwin(d)
-		now := at("2021-07-19T19:50:00+09:00")
-		var refs []event.Seq
-		for range rapid.IntRange(1, 120).Draw(rt, "commands") {
-			now = drawTime(rt, now, moments)
-			switch rapid.IntRange(0, 29).Draw(rt, "between") {
-			case 0, 1, 2:
-				if fast, want := e.Sweep(now, 1000), slow.sweep(now); fast != want {
-					rt.Fatalf("sweep ended %d holds, the twin %d", fast, want)
-				}
-			case 3:
-				next := definitions[0]
-				if next == slow.rules {
-					next = definitions[1]
-				}
-				if _, seq, err := e.Define(now, next); err != nil || seq != slow.next() {
-					rt.Fatalf("define: record %d, %v", seq, err)
-				}
-				slow.rules, slow.version = next, slow.version+1
-			}
-			c := drawCommand(rt, d, slow, refs)
-			got, gotErr := e.Do(now, &c)
-			want, wantErr := slow.do(now, &c)
-			compareOutcomes(rt, &c, got, gotErr, want, wantErr)
-			if got.Done && (c.Op == core.Hold || c.Op == core.Book) {
-				refs = append(refs, got.Seq)
-			}
-		}
-		comparePeople(rt, camp, slow)
-		if err := e.Check(); err != nil {
-			rt.Fatal(err)
-		}
-		if journal.reserved != 0 {
-			rt.Fatalf("%d bytes of the journal stay reserved", journal.reserved)
-		}
-		if again := replay(t, journal.records, true); again.Digest() != e.Digest() {
-			rt.Fatal("the replayed state has another digest")
-		}
-	})
-}
-
-// edges are the moments at which a rule begins or ceases to hold.
-func edges(d *campaign.Definition) (moments []event.Time) {
-	for i, w := range d.Windows {
-		moments = append(moments, w.Opens, w.Closes, d.LineOpens(i))
-	}
-	for s := range d.SlotCount() {
-		starts := d.SlotStarts(event.SlotID(s))
-		moments = append(moments, starts,
-			starts-event.Time(d.Bookings.CancelBefore.Milliseconds()),
-			starts-event.Time(d.Bookings.ChangeBefore.Milliseconds()))
-	}
-	return moments
-}
-
-// drawTime goes on a little, or to one of the moments or a millisecond beside
-// it, and never back.
-func drawTime(rt *rapid.T, now event.Time, moments []event.Time) event.Time {
-	if rapid.IntRange(0, 19).Draw(rt, "to a moment") == 0 {
-		moment := rapid.SampledFrom(moments).Draw(rt, "moment")
-		return max(now, moment+event.Time(rapid.IntRange(-1, 1).Draw(rt, "beside it")))
-	}
-	return now + event.Time(rapid.SampledFrom([]int{0, 1, 1000, 60_000, 300_000, 3_600_000}).Draw(rt, "pause"))
-}
-
-func drawCommand(rt *rapid.T, d *campaign.Definition, slow *twin, refs []event.Seq) core.Command {
-	born := rapid.SampledFrom([]string{"1959-12-31", "1960-01-01", "1965-06-01", "1965-12-31", "1970-12-31", "1971-01-01"}).Draw(rt, "born")
-	date, err := campaign.ParseDate(born)
-	if err != nil {
-		rt.Fatal(err)
-	}
-	ref := event.Seq(rapid.IntRange(0, 40).Draw(rt, "ref"))
-	if len(refs) > 0 && rapid.IntRange(0, 4).Draw(rt, "known ref") > 0 {
-		ref = rapid.SampledFrom(refs).Draw(rt, "ref of")
-	}
-	c := core.Command{
-		Op:     rapid.SampledFrom([]core.Op{core.Join, core.Leave, core.Hold, core.Hold, core.Release, core.Book, core.Book, core.Book, core.Change, core.Cancel}).Draw(rt, "op"),
-		Person: event.PersonKey{byte(rapid.IntRange(1, 6).Draw(rt, "person"))},
-		Born:   date,
-		Slot:   event.SlotID(rapid.IntRange(0, d.SlotCount()).Draw(rt, "slot")),
-		Ref:    ref,
-	}
-	if c.Op == core.Book {
-		switch p := slow.people[c.Person]; {
-		case rapid.Bool().Draw(rt, "by slot"):
-			c.Ref = 0
-		case p != nil && p.hold != nil && rapid.Bool().Draw(rt, "by own hold"):
-			c.Ref = p.hold.Seq
-		}
-		if rapid.Bool().Draw(rt, "with key") {
-			c.Request = core.Fingerprint([]byte{byte(rapid.IntRange(1, 3).Draw(rt, "key"))}, []byte{byte(c.Slot), byte(c.Ref)})
-		}
-	}
-	return c
-}
-
-func compareOutcomes(rt *rapid.T, c *core.Command, got core.Outcome, gotErr error, want core.Outcome, wantErr error) {
-	if !errors.Is(gotErr, wantErr) || !errors.Is(wantErr, gotErr) {
-		rt.Fatalf("%+v: engine says %v, the twin %v", *c, gotErr, wantErr)
-	}
-	if !want.Done {
-		got.Seq, want.Seq = 0, 0
-	}
-	if got != want {
-		rt.Fatalf("%+v:\nengine %+v\ntwin   %+v", *c, got, want)
-	}
-}
-
-func comparePeople(rt *rapid.T, camp *core.Campaign, slow *twin) {
-	for key, want := range slow.people {
-		got := camp.Person(key, nil)
-		if got.Place.Number != want.number || len(got.Bookings) != len(want.bookings) {
-			rt.Fatalf("person %x: engine has %+v, the twin %+v", key, got, *want)
-		}
-		for i, b := range got.Bookings {
-			if twin := want.bookings[len(want.bookings)-1-i]; b != twin.Booking {
-				rt.Fatalf("person %x: engine has %+v, the twin %+v", key, b, twin.Booking)
-			}
-		}
-		if (got.Hold.Seq != 0) != (want.hold != nil) || want.hold != nil && got.Hold != *want.hold {
-			rt.Fatalf("person %x: engine holds %+v, the twin %+v", key, got.Hold, want.hold)
-		}
-	}
-	for s := range slow.rules.SlotCount() {
-		if taken, _ := camp.Slot(event.SlotID(s)); int(taken) != slow.taken(event.SlotID(s)) {
-			rt.Fatalf("slot %d: engine counts %d, the twin %d", s, taken, slow.taken(event.SlotID(s)))
-		}
-	}
-}
+// everyPrefix has replay check every prefix and asks no more of it.
+func everyPrefix(int, *core.Engine) {}
 
 // TestRace lets many goroutines fight over few slots; the log that they leave
 // has to be a valid state at every prefix and fold to the same state.
@@ -267,9 +129,88 @@ func TestRace(t *testing.T) {
 	if len(journal.records) < 100 {
 		t.Fatalf("only %d records were made", len(journal.records))
 	}
-	if again := replay(t, journal.records, true); again.Digest() != e.Digest() {
+	if again := replay(t, journal.records, everyPrefix); again.Digest() != e.Digest() {
 		t.Fatal("the replayed state has another digest")
 	}
+}
+
+// TestLineRace lets people join, leave and book while draws are drawn, the mark
+// rises, and the campaign is paused, resumed and defined anew.
+func TestLineRace(t *testing.T) {
+	journal := &tape{}
+	e, camp := start(t, parse(t, small(2, 1)+byLot), journal)
+	others := []*campaign.Definition{
+		parse(t, strings.Replace(small(2, 1), "19T20:00", "19T20:10", 1)+byLot), parse(t, small(2, 1)+byLot),
+	}
+	var clock atomic.Int64
+	clock.Store(int64(oldOpens - 10*60_000))
+	tick := func() event.Time { return event.Time(clock.Add(200)) }
+	var people, keeper sync.WaitGroup
+	for g := range 4 {
+		people.Go(func() {
+			for i := range 2000 {
+				c := core.Command{Person: key((g*61 + i*7) % 97), Born: bornOld, Slot: event.SlotID(i % 12)}
+				c.Op = []core.Op{core.Join, core.Hold, core.Book, core.Leave}[(i/11+g)%4]
+				now := tick()
+				if _, err := e.Do(now, &c); errors.Is(err, core.ErrDrawNotOpen) {
+					if _, err := e.OpenDraw(now, camp, bornOld, commitmentOf); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	stop := make(chan struct{})
+	keeper.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if err := keep(e, camp, tick(), i, others); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	people.Wait()
+	close(stop)
+	keeper.Wait()
+	if err := keep(e, camp, oldOpens+3_600_000, 0, others); err != nil {
+		t.Fatal(err)
+	}
+	mustCheck(t, e)
+	if state := camp.Line(); state.Issued == 0 || len(state.Draws) == 0 || !state.Draws[0].Drawn {
+		t.Fatalf("nothing was drawn: %+v", state)
+	}
+	if again := replay(t, journal.records, nil); again.Digest() != e.Digest() {
+		t.Fatal("the replayed state has another digest")
+	}
+}
+
+// keep does the i-th of what a keeper of the line and an operator do.
+func keep(e *core.Engine, camp *core.Campaign, now event.Time, i int, definitions []*campaign.Definition) error {
+	state := camp.Line()
+	var err error
+	switch i % 8 {
+	case 0, 3:
+		for _, draw := range state.DueDraws(nil, now) {
+			if _, err := e.Draw(now, camp, draw, seedOf(draw)); err != nil {
+				return err
+			}
+		}
+	case 1:
+		_, err = e.Resume(now, camp)
+	case 2, 5:
+		_, err = e.Serve(now, camp, state.Issued+1)
+	case 4:
+		e.Sweep(now, 10)
+	case 6:
+		_, _, err = e.Define(now, definitions[i/8%2])
+	case 7:
+		_, err = e.Pause(now, camp, "")
+	}
+	return err
 }
 
 // TestSweepIsBounded makes many holds end at one moment and sees that each call
@@ -395,7 +336,7 @@ func TestDefine(t *testing.T) {
 	if n := len(e.Campaigns()); n != 2 || e.Campaign("big").ID() != 1 {
 		t.Fatalf("%d campaigns", n)
 	}
-	replay(t, journal.records, false)
+	replay(t, journal.records, nil)
 }
 
 func TestDefineRefusesOtherSlots(t *testing.T) {
@@ -412,6 +353,15 @@ func TestApplyRefuses(t *testing.T) {
 	who := event.PersonKey{1}
 	for name, r := range map[string]event.Record{
 		"no such campaign":    {Kind: event.Joined, Campaign: 7, Person: who, Number: 1},
+		"no such cohort":      {Kind: event.Joined, Person: who, Number: 1, Cohort: 2},
+		"no such draw":        {Kind: event.Entered, Person: who, Draw: 1, Index: 1},
+		"no draw":             {Kind: event.Entered, Person: who, Index: 1},
+		"draw out of order":   {Kind: event.DrawOpened, Draw: 2, Payload: make([]byte, event.SecretSize)},
+		"draw of no cohort":   {Kind: event.DrawOpened, Draw: 1, Cohort: 2, Payload: make([]byte, event.SecretSize)},
+		"drawn out of order":  {Kind: event.Drawn, Draw: 1, Payload: make([]byte, event.SecretSize)},
+		"mark that falls":     {Kind: event.Served, Number: 0},
+		"no pause to end":     {Kind: event.Resumed},
+		"no place to give up": {Kind: event.Left, Person: who},
 		"number out of order": {Kind: event.Joined, Person: who, Number: 2},
 		"no such slot":        {Kind: event.Booked, Person: who, Slot: 1000, From: event.NoSlot},
 		"no such hold":        {Kind: event.Expired, Person: who, Slot: 0, Ref: 5},
@@ -421,9 +371,38 @@ func TestApplyRefuses(t *testing.T) {
 		"garbage":             {Kind: event.Defined, Version: 1, Definition: []byte("garbage")},
 		"no kind":             {},
 	} {
-		e := replay(t, journal.records, false)
+		e := replay(t, journal.records, nil)
 		if err := e.Apply(2, &r); !errors.Is(err, core.ErrCorrupt) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestApplyRefusesDraws hands records that do not fit a draw that two entered.
+func TestApplyRefusesDraws(t *testing.T) {
+	journal := &tape{}
+	e, camp := start(t, parse(t, small(2, 1)+byLot), journal)
+	join(t, e, camp, oldOpens-1, key(1), bornOld)
+	join(t, e, camp, oldOpens-1, key(2), bornOld)
+	seed := seedOf(1)
+	drawn := event.Record{Kind: event.Drawn, Draw: 1, Payload: seed[:]}
+	for name, records := range map[string][]event.Record{
+		"index given twice": {{Kind: event.Entered, Person: key(3), Draw: 1, Index: 2}},
+		"second place":      {{Kind: event.Entered, Person: key(2), Draw: 1, Index: 3}},
+		"another seed":      {{Kind: event.Drawn, Draw: 1, Payload: make([]byte, event.SecretSize)}},
+		"half a seed":       {{Kind: event.Drawn, Draw: 1, Payload: seed[:16]}},
+		"drawn twice":       {drawn, drawn},
+		"entered too late":  {drawn, {Kind: event.Entered, Person: key(3), Draw: 1, Index: 3}},
+		"a number given":    {drawn, {Kind: event.Joined, Person: key(3), Number: 2}},
+		"left as number 1":  {{Kind: event.Left, Person: key(1), Number: 1}},
+	} {
+		e := replay(t, journal.records, nil)
+		seq := event.Seq(len(journal.records))
+		for i := range records {
+			seq++
+			if err := e.Apply(seq, &records[i]); errors.Is(err, core.ErrCorrupt) != (i == len(records)-1) {
+				t.Errorf("%s: record %d: %v", name, i, err)
+			}
 		}
 	}
 }

@@ -37,8 +37,9 @@ const (
 	SlotClosed                           // the slot has begun, or was closed
 	HoldExpired                          //
 	TooLateToChange                      //
-	CampaignPaused                       //
+	CampaignPaused                       // Outcome.Decision has the reason campaign.Paused
 	KeyReused                            // the idempotency key came before with another body
+	NotYourTurn                          // no place in line, or its number is not called yet
 	rejectionEnd
 )
 
@@ -47,7 +48,7 @@ var rejectionCodes = [rejectionEnd]string{
 	WindowClosed: "window_closed", LineNotOpen: "line_not_open", AlreadyBooked: "already_booked",
 	SlotFull: "slot_full", SlotClosed: "slot_closed", HoldExpired: "hold_expired",
 	TooLateToChange: "too_late_to_change", CampaignPaused: "campaign_paused",
-	KeyReused: "idempotency_key_reused",
+	KeyReused: "idempotency_key_reused", NotYourTurn: "not_your_turn",
 }
 
 // Error returns the problem code.

@@ -23,25 +23,21 @@ func (t *tape) Reserve(size int) error {
 	if t.refuse != nil {
 		return t.refuse
 	}
-	t.reserved += size
+	t.reserved += max(size, event.MaxSize)
 	return nil
 }
 
 func (t *tape) Release(size int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.reserved -= size
+	t.reserved -= max(size, event.MaxSize)
 }
 
 func (t *tape) Append(r *event.Record) event.Seq {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.records = append(t.records, *r)
-	if r.Kind == event.Defined {
-		t.reserved -= r.Size()
-	} else {
-		t.reserved -= event.MaxSize
-	}
+	t.reserved -= max(r.Size(), event.MaxSize)
 	return event.Seq(len(t.records))
 }
 

@@ -15,13 +15,12 @@ type twin struct {
 	rules   *campaign.Definition
 	version event.Version
 	seq     event.Seq
-	issued  event.Number
 	people  map[event.PersonKey]*twinPerson
+	line    twinLine
 }
 
 type twinPerson struct {
-	number   event.Number
-	cohort   uint16
+	place    *twinPlace
 	hold     *core.Held
 	bookings []*twinBooking // oldest first
 }
@@ -33,7 +32,9 @@ type twinBooking struct {
 }
 
 func newTwin(d *campaign.Definition) *twin {
-	return &twin{rules: d, version: 1, seq: 1, people: map[event.PersonKey]*twinPerson{}}
+	t := &twin{seq: 0, people: map[event.PersonKey]*twinPerson{}}
+	t.define(d)
+	return t
 }
 
 func (t *twin) person(key event.PersonKey) *twinPerson {
@@ -86,10 +87,11 @@ func (t *twin) do(now event.Time, c *core.Command) (core.Outcome, error) {
 	case core.Join:
 		return t.join(now, c, p)
 	case core.Leave:
-		if p.number == 0 {
+		if p.place == nil {
 			return core.Outcome{}, core.NotFound
 		}
-		p.number, p.cohort = 0, 0
+		t.count(p.place.cohort).Left++
+		p.place = nil
 		return core.Outcome{Seq: t.next(), Done: true}, nil
 	case core.Hold:
 		return t.hold(now, c, p)
@@ -107,27 +109,6 @@ func (t *twin) do(now event.Time, c *core.Command) (core.Outcome, error) {
 	return t.cancel(now, c, p)
 }
 
-func (t *twin) join(now event.Time, c *core.Command, p *twinPerson) (core.Outcome, error) {
-	if p.number != 0 {
-		return core.Outcome{Place: core.Place{Number: p.number, Cohort: p.cohort}}, nil
-	}
-	v := t.rules.Decide(c.Born, now)
-	allowed := v.Reason == campaign.Eligible
-	if v.Reason != campaign.NotInAnyCohort {
-		allowed = allowed || len(p.standing()) > 0
-		allowed = allowed || v.Next >= 0 && now >= t.rules.LineOpens(v.Next)
-	}
-	if !allowed {
-		if v.Reason != campaign.NotInAnyCohort && v.Next >= 0 && !t.rules.LineOpen(now) {
-			return core.Outcome{Decision: v}, core.LineNotOpen
-		}
-		return core.Outcome{Decision: v}, core.NotEligible
-	}
-	t.issued++
-	p.number, p.cohort = t.issued, uint16(v.Cohort)
-	return core.Outcome{Seq: t.next(), Done: true, Place: core.Place{Number: p.number, Cohort: p.cohort}}, nil
-}
-
 func (t *twin) mayBook(now event.Time, c *core.Command, p *twinPerson, slot event.SlotID) (core.Outcome, error) {
 	if standing := p.standing(); len(standing) >= t.rules.Bookings.PerPerson {
 		return core.Outcome{Booking: standing[len(standing)-1].Booking}, core.AlreadyBooked
@@ -138,6 +119,9 @@ func (t *twin) mayBook(now event.Time, c *core.Command, p *twinPerson, slot even
 	}
 	if refusal, refused := refusals[v.Reason]; refused {
 		return core.Outcome{Decision: v}, refusal
+	}
+	if out, err := t.mayComeIn(v, p); err != nil {
+		return out, err
 	}
 	return core.Outcome{}, t.slotOpen(now, slot)
 }
@@ -153,7 +137,7 @@ func (t *twin) slotOpen(now event.Time, slot event.SlotID) error {
 }
 
 func (t *twin) hold(now event.Time, c *core.Command, p *twinPerson) (core.Outcome, error) {
-	if p.hold != nil && p.hold.Slot == c.Slot && now < p.hold.Expires {
+	if p.hold != nil && p.hold.Slot == c.Slot && t.holdTime(now) < p.hold.Expires {
 		return core.Outcome{Hold: *p.hold}, nil
 	}
 	if out, err := t.mayBook(now, c, p, c.Slot); err != nil {
@@ -182,7 +166,7 @@ func (t *twin) book(now event.Time, c *core.Command, p *twinPerson) (core.Outcom
 	}
 	slot := c.Slot
 	if c.Ref != 0 {
-		if p.hold == nil || p.hold.Seq != c.Ref || now >= p.hold.Expires {
+		if p.hold == nil || p.hold.Seq != c.Ref || t.holdTime(now) >= p.hold.Expires {
 			return core.Outcome{}, core.HoldExpired
 		}
 		slot = p.hold.Slot
@@ -200,8 +184,9 @@ func (t *twin) book(now event.Time, c *core.Command, p *twinPerson) (core.Outcom
 	seq := t.next()
 	b.Booking = core.Booking{
 		Seq: seq, Last: seq, Slot: slot, State: core.Booked, BookedAt: now,
-		Version: t.version, Cohort: uint16(t.rules.Decide(c.Born, now).Cohort),
+		Version: t.version, Cohort: t.cohort(t.rules.Cohorts[t.rules.Decide(c.Born, now).Cohort].ID),
 	}
+	t.count(b.Cohort).Booked++
 	p.bookings = append(p.bookings, b)
 	p.forget()
 	return core.Outcome{Seq: seq, Done: true, Booking: b.Booking}, nil
@@ -225,8 +210,12 @@ func (t *twin) change(now event.Time, c *core.Command, p *twinPerson) (core.Outc
 	if b.Slot == c.Slot {
 		return core.Outcome{Booking: b.Booking}, nil
 	}
-	if v := t.rules.Decide(c.Born, now); v.Reason == campaign.NotInAnyCohort {
+	v := t.rules.Decide(c.Born, now)
+	if v.Reason == campaign.NotInAnyCohort {
 		return core.Outcome{Decision: v}, core.NotEligible
+	}
+	if out, err := t.mayComeIn(v, p); err != nil {
+		return out, err
 	}
 	if now > t.rules.SlotStarts(b.Slot)-event.Time(t.rules.Bookings.ChangeBefore.Milliseconds()) {
 		return core.Outcome{Booking: b.Booking}, core.TooLateToChange
@@ -258,11 +247,16 @@ func (t *twin) cancel(now event.Time, c *core.Command, p *twinPerson) (core.Outc
 		return core.Outcome{Booking: b.Booking}, core.TooLateToChange
 	}
 	b.State, b.Last = core.Cancelled, t.next()
+	t.count(b.Cohort).Booked--
+	t.count(b.Cohort).Cancelled++
 	return core.Outcome{Seq: t.seq, Done: true, Booking: b.Booking}, nil
 }
 
 // sweep ends every hold whose time has passed and returns how many.
 func (t *twin) sweep(now event.Time) (n int) {
+	if t.line.paused {
+		return 0
+	}
 	for _, p := range t.people {
 		if p.hold != nil && p.hold.Expires <= now {
 			p.hold = nil

@@ -22,7 +22,7 @@ func (c *Campaign) Slot(s event.SlotID) (taken, capacity uint16) { return c.slot
 // Person is what one person has in a campaign.
 type Person struct {
 	Newest   event.Seq // no record behind it has changed what stands here
-	Place    Place     // Number 0: none
+	Place    Place     // Place.None: none
 	Hold     Held      // Seq 0: none; it may have expired
 	Bookings []Booking // newest first: all that stand, and three cancelled ones at most
 }
@@ -40,7 +40,8 @@ func (c *Campaign) Person(key event.PersonKey, bookings []Booking) Person {
 		return Person{Bookings: bookings}
 	}
 	person := shard.Person(row)
-	p := Person{Newest: shard.Newest, Place: Place{Number: person.Number, Cohort: person.Cohort}}
+	state := c.line.state.Load()
+	p := Person{Newest: max(shard.Newest, state.Newest), Place: state.place(person)}
 	if person.Hold != 0 {
 		p.Hold = heldOf(shard.Hold(person.Hold))
 	}
@@ -52,11 +53,7 @@ func (c *Campaign) Person(key event.PersonKey, bookings []Booking) Person {
 }
 
 // Issued returns how many numbers in line were given.
-func (c *Campaign) Issued() event.Number {
-	c.line.Lock()
-	defer c.line.Unlock()
-	return c.line.issued
-}
+func (c *Campaign) Issued() event.Number { return event.Number(c.line.issued.Load()) }
 
 // Totals are a campaign's figures.
 type Totals struct {
@@ -67,13 +64,17 @@ type Totals struct {
 	Cancelled int64 `json:"cancelled"` // cancellations ever
 	Holds     int64 `json:"holds"`     // holds that stand
 	People    int64 `json:"people"`    // people of whom anything is known
+	InLine    int64 `json:"in_line"`   // people who have a place in line, called or not
 	Issued    int64 `json:"issued"`    // numbers in line given
+	Early     int64 `json:"early"`     // people who entered a draw that is not drawn yet
+	Serving   int64 `json:"serving"`   // numbers called
 }
 
 // Totals returns the campaign's figures. While bookings go on, each is right
 // by itself at some moment of the call.
 func (c *Campaign) Totals() Totals {
-	t := Totals{Slots: c.slots.Len(), Issued: int64(c.Issued())}
+	line := c.Line()
+	t := Totals{Slots: c.slots.Len(), Issued: int64(line.Issued), Early: int64(line.Early), Serving: int64(line.Serving)}
 	for s := event.SlotID(0); c.slots.Has(s); s++ {
 		taken, capacity := c.slots.Load(s)
 		t.Taken += int64(taken)
@@ -83,9 +84,12 @@ func (c *Campaign) Totals() Totals {
 		shard := c.people.At(i)
 		shard.Lock()
 		t.People += int64(shard.People())
-		t.Booked += shard.Standing
-		t.Cancelled += shard.Cancelled
 		t.Holds += int64(shard.Holds())
+		for _, count := range shard.Counts() {
+			t.InLine += count.Joined - count.Left
+			t.Booked += count.Booked
+			t.Cancelled += count.Cancelled
+		}
 		shard.Unlock()
 	}
 	return t

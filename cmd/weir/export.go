@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"weir/core"
-	"weir/core/campaign"
 	"weir/core/event"
 )
 
@@ -80,7 +79,7 @@ func exportBookings(cmd *cobra.Command, format, out string) error {
 	if err != nil {
 		return err
 	}
-	state := &exportState{Engine: core.New(), cohorts: make(map[versionKey][]campaign.Cohort)}
+	state := core.New()
 	if _, err := replayInto(cmd, c.data, state); err != nil {
 		return err
 	}
@@ -91,41 +90,7 @@ func exportBookings(cmd *cobra.Command, format, out string) error {
 	return writeAtomically(out, write)
 }
 
-// exportState is the state, and the cohorts of every version of every
-// definition: a booking names the version whose cohort it came by.
-type exportState struct {
-	*core.Engine
-	cohorts map[versionKey][]campaign.Cohort
-}
-
-type versionKey struct {
-	campaign event.CampaignID
-	version  event.Version
-}
-
-// Apply applies a record and remembers the cohorts of a definition.
-func (s *exportState) Apply(seq event.Seq, r *event.Record) error {
-	if err := s.Engine.Apply(seq, r); err != nil {
-		return err
-	}
-	if r.Kind != event.Defined {
-		return nil
-	}
-	// The definition that was applied is the one now in force.
-	d, version := s.Campaigns()[r.Campaign].Definition()
-	s.cohorts[versionKey{r.Campaign, version}] = d.Cohorts
-	return nil
-}
-
-func (s *exportState) cohort(c event.CampaignID, b *core.Booking) string {
-	cohorts := s.cohorts[versionKey{c, b.Version}]
-	if int(b.Cohort) >= len(cohorts) {
-		return ""
-	}
-	return cohorts[b.Cohort].ID
-}
-
-func writeBookings(w io.Writer, format string, state *exportState) error {
+func writeBookings(w io.Writer, format string, state *core.Engine) error {
 	buffered := bufio.NewWriterSize(w, 1<<16)
 	put, flush := ndjsonRows(buffered)
 	if format == "csv" {
@@ -159,7 +124,7 @@ func csvRows(w io.Writer) (put func(*exportedBooking) error, flush func() error)
 }
 
 // eachBooking hands every booking to put until put fails.
-func eachBooking(state *exportState, put func(*exportedBooking) error) error {
+func eachBooking(state *core.Engine, put func(*exportedBooking) error) error {
 	for _, c := range state.Campaigns() {
 		d, _ := c.Definition()
 		var failed error
@@ -176,7 +141,7 @@ func eachBooking(state *exportState, put func(*exportedBooking) error) error {
 				BookedAt: localTime(d, b.BookedAt),
 				Sequence: b.Last,
 				Booked:   b.Seq,
-				Cohort:   state.cohort(c.ID(), &b),
+				Cohort:   c.CohortID(b.Cohort),
 				Version:  b.Version,
 			})
 			return failed == nil

@@ -64,6 +64,17 @@ func (d *Definition) Decide(born Date, now event.Time) Decision {
 	return d.answers.find(born, now)
 }
 
+// CohortOf returns the first of a window's cohorts, in the window's order, that
+// somebody born on that day is in, or -1: by which they wait for the window.
+func (d *Definition) CohortOf(born Date, window int) int {
+	for _, c := range d.Windows[window].Cohorts {
+		if born >= d.Cohorts[c].From && born <= d.Cohorts[c].To {
+			return c
+		}
+	}
+	return -1
+}
+
 // decisionTable holds every answer that Decide can give. An answer changes only
 // at the births on which a cohort begins or has ended and at the times at which
 // a window opens or closes.

@@ -240,3 +240,17 @@ func TestStateAtEveryEdge(t *testing.T) {
 		t.Errorf("names: %s", names)
 	}
 }
+
+// TestCohortOf asks by which cohort people wait for a window that names two
+// cohorts, which overlap.
+func TestCohortOf(t *testing.T) {
+	d := &Definition{
+		Cohorts: []Cohort{{ID: "all", From: 0, To: 99}, {ID: "young", From: 50, To: 99}, {ID: "old", From: 0, To: 50}},
+		Windows: []Window{{Cohorts: []int{1, 2}}},
+	}
+	for born, want := range map[Date]int{-1: -1, 0: 2, 49: 2, 50: 1, 99: 1, 100: -1} {
+		if got := d.CohortOf(born, 0); got != want {
+			t.Errorf("born on day %d: cohort %d, want %d", born, got, want)
+		}
+	}
+}

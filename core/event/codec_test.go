@@ -27,8 +27,13 @@ func examples() []event.Record {
 		fill(&r)
 		return r
 	}
+	ofCampaign := func(kind event.Kind, fill func(r *event.Record)) event.Record {
+		r := with(kind, fill)
+		r.Person = event.PersonKey{}
+		return r
+	}
 	return []event.Record{
-		with(event.Defined, func(r *event.Record) { r.Person = event.PersonKey{}; r.Definition = []byte("bundle") }),
+		ofCampaign(event.Defined, func(r *event.Record) { r.Definition = []byte("bundle") }),
 		with(event.Joined, func(r *event.Record) { r.Number, r.Cohort = 7, 2 }),
 		with(event.Left, func(r *event.Record) { r.Number = 7 }),
 		with(event.Held, func(r *event.Record) {
@@ -41,6 +46,15 @@ func examples() []event.Record {
 		}),
 		with(event.Changed, func(r *event.Record) { r.Slot, r.From, r.Ref = 12, 11, 91 }),
 		with(event.Cancelled, func(r *event.Record) { r.Slot, r.Ref = 12, 91 }),
+		with(event.Entered, func(r *event.Record) { r.Index, r.Cohort, r.Draw = 5, 2, 1 }),
+		ofCampaign(event.DrawOpened, func(r *event.Record) {
+			r.Draw, r.Cohort, r.Until, r.Payload = 1, 2, 1626692400000, []byte("the commitment has 32 bytes ....")
+		}),
+		ofCampaign(event.Drawn, func(r *event.Record) { r.Draw, r.Payload = 1, []byte("the seed has 32 bytes as well ..") }),
+		ofCampaign(event.Served, func(r *event.Record) { r.Number = 3000 }),
+		ofCampaign(event.Paused, func(r *event.Record) { r.Payload = []byte("서버를 늘립니다") }),
+		ofCampaign(event.Paused, func(*event.Record) {}),
+		ofCampaign(event.Resumed, func(*event.Record) {}),
 	}
 }
 
@@ -50,7 +64,7 @@ func TestGolden(t *testing.T) {
 	var b strings.Builder
 	for _, r := range examples() {
 		encoded := event.Append(nil, &r)
-		if len(encoded) != r.Size() || r.Kind != event.Defined && len(encoded) > event.MaxSize {
+		if len(encoded) != r.Size() || r.Kind.OfPerson() && len(encoded) > event.MaxSize {
 			t.Errorf("%v: %d bytes, Size says %d", r.Kind, len(encoded), r.Size())
 		}
 		fmt.Fprintf(&b, "%-9v %s\n", r.Kind, hex.EncodeToString(encoded))
@@ -98,6 +112,21 @@ func TestDecodeRefusesEveryCut(t *testing.T) {
 			if _, err := event.Decode(&got, encoded[:n]); !errors.Is(err, event.ErrMalformed) {
 				t.Fatalf("%v cut to %d of %d bytes: %v", r.Kind, n, len(encoded), err)
 			}
+		}
+	}
+}
+
+func TestDecodeRefusesReasons(t *testing.T) {
+	r := event.Record{Kind: event.Paused, Payload: bytes.Repeat([]byte("x"), event.MaxReason)}
+	if _, err := event.Decode(&event.Record{}, event.Append(nil, &r)); err != nil {
+		t.Error(err)
+	}
+	for name, reason := range map[string][]byte{
+		"too long": bytes.Repeat([]byte("x"), event.MaxReason+1), "no UTF-8": {0xff},
+	} {
+		r.Payload = reason
+		if _, err := event.Decode(&event.Record{}, event.Append(nil, &r)); !errors.Is(err, event.ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -45,6 +45,14 @@ type PersonKey [16]byte
 // Number is a place in a campaign's waiting line, from 1. Zero is "none".
 type Number uint32
 
+// Draw numbers the draws of one campaign, in each of which the places of those
+// who joined early for one opening are drawn by lot, from 1. Zero is "none".
+type Draw uint16
+
+// Index is the place of somebody in a draw's list, from 1 in the order in which
+// they joined. The draw turns it into a Number.
+type Index uint32
+
 // Kind says what a record changes.
 type Kind uint8
 
@@ -55,7 +63,8 @@ const (
 	Defined Kind = 1 + iota
 	// Joined gives a person a number in the line.
 	Joined
-	// Left gives the place in line up. The number is not given again.
+	// Left gives the place in line up. Neither a number nor an index is given
+	// again.
 	Left
 	// Held takes one place of a slot for a person until a time. A hold that
 	// the person had on another slot ends with it.
@@ -71,6 +80,21 @@ const (
 	Changed
 	// Cancelled ends a booking and gives its place back.
 	Cancelled
+	// Entered puts a person, who came before the opening, into its draw.
+	Entered
+	// DrawOpened begins the draw of an opening. It commits to a seed without
+	// telling it.
+	DrawOpened
+	// Drawn tells the seed of a draw, and with it gives all who entered their
+	// numbers at once.
+	Drawn
+	// Served raises the serving mark: who has a number up to it may come in.
+	Served
+	// Paused stops a campaign, or gives a stopped one another reason.
+	Paused
+	// Resumed ends a pause. Every hold that stands ends as much later as the
+	// pause was long.
+	Resumed
 
 	kindEnd
 )
@@ -78,6 +102,8 @@ const (
 var kindNames = [kindEnd]string{
 	Defined: "defined", Joined: "joined", Left: "left", Held: "held", Released: "released",
 	Expired: "expired", Booked: "booked", Changed: "changed", Cancelled: "cancelled",
+	Entered: "entered", DrawOpened: "draw_opened", Drawn: "drawn", Served: "served",
+	Paused: "paused", Resumed: "resumed",
 }
 
 // String names the kind as it appears in dumps of the log.
@@ -88,22 +114,29 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
 
+// OfPerson says whether a record of the kind changes what one person has. The
+// others change a campaign as a whole.
+func (k Kind) OfPerson() bool { return k > Defined && k <= Entered }
+
 // Record is one change of the state. It is a plain value: all but Definition
-// is copied with it. Fields that a kind does not name are zero.
+// and Payload is copied with it. Fields that a kind does not name are zero.
 type Record struct {
 	Kind     Kind
 	Campaign CampaignID
 	Version  Version   // the definition in force when it was decided
 	At       Time      // when it was decided
-	Person   PersonKey // all but Defined
+	Person   PersonKey // kinds of a person
 
 	Slot    SlotID // Held, Released, Expired, Booked, Cancelled: the slot; Changed: the new one
 	From    SlotID // Held, Booked: the slot of the hold that ends with it, or NoSlot; Changed: the old slot
 	Ref     Seq    // Booked: the hold that ends with it, or 0; Released, Expired: the hold; Changed, Cancelled: the booking
-	Until   Time   // Held: when the hold expires
+	Until   Time   // Held: when the hold expires; DrawOpened: the opening that people join early for
 	Request uint64 // Booked: fingerprint of the client's idempotency key and body, or 0
-	Cohort  uint16 // Joined, Held, Booked: index of the cohort that allowed it
-	Number  Number // Joined, Left: the place in line
+	Cohort  uint16 // Joined, Held, Booked, Entered: index of the cohort that allowed it; DrawOpened: of its first joiner
+	Draw    Draw   // Entered, DrawOpened, Drawn
+	Number  Number // Joined: the place in line; Left: likewise, or 0 where it was not drawn yet; Served: the mark
+	Index   Index  // Entered: the place in the draw
 
 	Definition []byte // Defined: the campaign bundle (campaign.Definition.Bundle)
+	Payload    []byte // DrawOpened: the commitment, Drawn: the seed, SecretSize bytes each; Paused: the reason, in UTF-8
 }

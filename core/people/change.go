@@ -97,3 +97,16 @@ func (s *Shard) EachExpired(now event.Time, expire func(person Row) bool) {
 	}
 	s.earliest = earliest
 }
+
+// DelayHolds lets every hold of the shard end later, by milliseconds.
+func (s *Shard) DelayHolds(by event.Time) {
+	if s.live == 0 {
+		return
+	}
+	for row := Row(1); row <= s.holds.n; row++ {
+		if hold := s.holds.at(row); hold.Person != 0 {
+			hold.Expires += by
+		}
+	}
+	s.earliest += by
+}

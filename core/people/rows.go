@@ -5,14 +5,15 @@ import "weir/core/event"
 // Row numbers the rows of one kind within a shard, from 1. Zero is "none".
 type Row uint32
 
-// Person is what is known of one person, 32 bytes.
+// Person is what is known of one person, 32 bytes. Cohorts, here and in the
+// other rows, are numbered within the campaign, over all its definitions.
 type Person struct {
 	Key      event.PersonKey
-	Bookings Row          // newest booking
-	Hold     Row          // the hold, where there is one
-	Number   event.Number // place in line, or 0
-	Cohort   uint16       // that the place was given by
-	_        uint16
+	Bookings Row        // newest booking
+	Hold     Row        // the hold, where there is one
+	Place    uint32     // in line: an event.Number where Draw is 0, else the event.Index in that draw; 0: none
+	Cohort   uint16     // that the place was given by
+	Draw     event.Draw // that the place comes from, or 0; only with a place
 }
 
 // Booking is one booking, standing or cancelled, 56 bytes.

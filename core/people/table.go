@@ -49,11 +49,10 @@ func (t *Table) UnlockAll() {
 // Shard is one part of a table. Its fields and methods are used under its lock.
 type Shard struct {
 	sync.Mutex
-	Newest    event.Seq    // newest record that changed a row of this shard
-	Scratch   event.Record // the record that the lock's holder is making, so that none is allocated
-	Standing  int64        // bookings that stand
-	Cancelled int64        // cancellations ever
+	Newest  event.Seq    // newest record that changed a row of this shard
+	Scratch event.Record // the record that the lock's holder is making, so that none is allocated
 
+	counts   []Count  // by cohort
 	index    []uint32 // tag<<24 | Row, 0: free; len is a power of two, at most 3/4 are in use
 	people   pages[Person]
 	bookings pages[Booking]
@@ -62,6 +61,14 @@ type Shard struct {
 	live     int        // holds in use
 	earliest event.Time // no hold in use expires before it
 	_        [64]byte   // keeps the next shard's lock off this one's cache lines
+}
+
+// Count is the figures of one cohort's people in a shard.
+type Count struct {
+	Joined    int64 // places in line given
+	Left      int64 // of them, given up again
+	Booked    int64 // bookings that stand
+	Cancelled int64 // cancellations ever
 }
 
 const (
@@ -148,3 +155,15 @@ func (s *Shard) Hold(row Row) *Hold { return s.holds.at(row) }
 
 // Holds returns the number of holds in use.
 func (s *Shard) Holds() int { return s.live }
+
+// Count returns the figures of a cohort, to be changed under the lock.
+func (s *Shard) Count(cohort uint16) *Count {
+	if int(cohort) >= len(s.counts) {
+		s.counts = append(s.counts, make([]Count, int(cohort)+1-len(s.counts))...)
+	}
+	return &s.counts[cohort]
+}
+
+// Counts returns the figures of all cohorts, by cohort; those at the end that
+// are zero may be missing. They are good while the lock is held.
+func (s *Shard) Counts() []Count { return s.counts }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -73,16 +74,47 @@ type line struct {
 func appendLine(dst []byte, format Format, seq event.Seq, r *event.Record) []byte {
 	l := line{format, dst}
 	l.begin(seq, r)
-	if r.Kind == event.Defined {
+	if r.Kind.OfPerson() {
+		l.ofPerson(r)
+	} else {
+		l.ofCampaign(r)
+	}
+	return l.end()
+}
+
+func (l *line) ofCampaign(r *event.Record) {
+	switch r.Kind {
+	case event.Defined:
 		sum := sha256.Sum256(r.Definition)
 		l.number("definition_bytes", uint64(len(r.Definition)))
 		l.word("definition_sha256", hex.EncodeToString(sum[:]))
-		return l.end()
+	case event.DrawOpened:
+		l.number("draw", uint64(r.Draw))
+		l.word("opens", moment(r.Until))
+		l.word("commitment", hex.EncodeToString(r.Payload))
+		l.number("cohort", uint64(r.Cohort))
+	case event.Drawn:
+		l.number("draw", uint64(r.Draw))
+		l.word("seed", hex.EncodeToString(r.Payload))
+	case event.Served:
+		l.number("number", uint64(r.Number))
+	case event.Paused:
+		l.text("reason", string(r.Payload))
 	}
+}
+
+func (l *line) ofPerson(r *event.Record) {
 	l.word("person", hex.EncodeToString(r.Person[:]))
 	switch r.Kind {
-	case event.Joined, event.Left:
+	case event.Joined:
 		l.number("number", uint64(r.Number))
+	case event.Left:
+		if r.Number != 0 {
+			l.number("number", uint64(r.Number))
+		}
+	case event.Entered:
+		l.number("draw", uint64(r.Draw))
+		l.number("index", uint64(r.Index))
 	default:
 		l.number("slot", uint64(r.Slot))
 	}
@@ -104,10 +136,9 @@ func appendLine(dst []byte, format Format, seq event.Seq, r *event.Record) []byt
 		}
 	}
 	switch r.Kind {
-	case event.Joined, event.Held, event.Booked:
+	case event.Joined, event.Entered, event.Held, event.Booked:
 		l.number("cohort", uint64(r.Cohort))
 	}
-	return l.end()
 }
 
 func (l *line) begin(seq event.Seq, r *event.Record) {
@@ -153,6 +184,13 @@ func (l *line) word(name, v string) {
 		return
 	}
 	l.b = append(l.b, v...)
+}
+
+// text writes a value that people wrote.
+func (l *line) text(name, v string) {
+	l.name(name)
+	quoted, _ := json.Marshal(v) // of a string, which never fails
+	l.b = append(l.b, quoted...)
 }
 
 // moment writes a time to the millisecond, in UTC.

@@ -7,6 +7,7 @@
 package recovery
 
 import (
+	"bytes"
 	"fmt"
 
 	"weir/core/event"
@@ -15,8 +16,8 @@ import (
 
 // State is what the log is folded into. Apply is called with every record in
 // order, by one goroutine, before anything else may change the state. The
-// record is reused after it returns; its Definition must be copied where it is
-// kept. An error ends the recovery.
+// record is reused after it returns; its Definition and Payload must be copied
+// where they are kept. An error ends the recovery.
 type State interface {
 	Apply(seq event.Seq, r *event.Record) error
 }
@@ -43,12 +44,15 @@ func Replay(dir string, state State, progress func(wal.Progress)) (wal.Report, e
 	return report, nil
 }
 
-// owned copies definitions, which otherwise end with the envelope they came in.
-// They are few, and a state may well keep them.
+// owned copies definitions and payloads, which otherwise end with the envelope
+// that they came in. They are few, and a state may well keep them.
 func owned(apply wal.Replay) wal.Replay {
 	return func(seq event.Seq, r *event.Record) error {
 		if r.Definition != nil {
-			r.Definition = append([]byte(nil), r.Definition...)
+			r.Definition = bytes.Clone(r.Definition)
+		}
+		if r.Payload != nil {
+			r.Payload = bytes.Clone(r.Payload)
 		}
 		return apply(seq, r)
 	}

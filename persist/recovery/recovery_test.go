@@ -45,6 +45,13 @@ func history() []event.Record {
 		{Kind: event.Expired, Version: 1, At: at + 8, Person: person, Slot: 9, Ref: 7},
 		{Kind: event.Left, Version: 1, At: at + 9, Person: person, Number: 1},
 		{Kind: event.Defined, Campaign: 1, Version: 1, At: at + 10, Definition: bytes.Repeat([]byte("second "), 1000)},
+		{Kind: event.DrawOpened, Version: 1, At: at + 11, Draw: 1, Until: at + 20, Cohort: 2, Payload: bytes.Repeat([]byte{0xC0}, event.SecretSize)},
+		{Kind: event.Entered, Version: 1, At: at + 12, Person: person, Draw: 1, Index: 1, Cohort: 2},
+		{Kind: event.Left, Version: 1, At: at + 13, Person: person},
+		{Kind: event.Drawn, Version: 1, At: at + 20, Draw: 1, Payload: bytes.Repeat([]byte{0x5E}, event.SecretSize)},
+		{Kind: event.Served, Version: 1, At: at + 21, Number: 3000},
+		{Kind: event.Paused, Version: 1, At: at + 22, Payload: []byte("서버를 \"늘립니다\"")},
+		{Kind: event.Resumed, Version: 1, At: at + 23},
 	}
 }
 
@@ -92,7 +99,7 @@ func TestOpenAndReplayAgree(t *testing.T) {
 		for name, got := range map[string]list{"open": opened, "replay": replayed} {
 			// Definitions are kept without a copy: they must not change behind
 			// the state's back when the next envelope is read.
-			if !bytes.Equal(got[i].Definition, records[i].Definition) || got[i].Person != records[i].Person || got[i].Kind != records[i].Kind {
+			if !bytes.Equal(got[i].Definition, records[i].Definition) || !bytes.Equal(got[i].Payload, records[i].Payload) || got[i].Person != records[i].Person || got[i].Kind != records[i].Kind {
 				t.Errorf("%s: record %d is %+v, want %+v", name, i+1, got[i], records[i])
 			}
 		}
