@@ -93,6 +93,8 @@ func (s *Server) serveAdmin(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	switch {
+	case strings.HasPrefix(path, operatorPrefix):
+		s.operate(ctx, l)
 	case !strings.HasPrefix(path, profiles):
 		writeProblem(ctx, faultNotFound, l)
 	case path == profiles:

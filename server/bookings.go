@@ -33,6 +33,7 @@ func (x *exchange) book() error {
 		return err
 	}
 	x.booking(&x.outcome.Booking)
+	x.finished(x.who.number)
 	if x.outcome.Done {
 		return x.json(fasthttp.StatusCreated)
 	}

@@ -10,6 +10,7 @@ import (
 	"weir/core"
 	"weir/core/campaign"
 	"weir/core/event"
+	"weir/core/line"
 	"weir/server/availability"
 	"weir/server/token"
 )
@@ -32,6 +33,22 @@ type Booker interface {
 	Campaign(id string) *core.Campaign
 	// Campaigns returns all campaigns, in an order that stays.
 	Campaigns() []*core.Campaign
+
+	// The line's keeper and operators call these. They return the sequence
+	// number of their record, 0 where all was so already, and ErrOverloaded,
+	// ErrReadOnly, ErrFailed or ErrClosed where nothing was done.
+
+	// OpenDraw opens the draw that somebody born on that day would enter.
+	OpenDraw(now event.Time, c *core.Campaign, born campaign.Date, seal func(event.Draw) line.Commitment) (event.Seq, error)
+	// Draw performs a draw whose opening has come. Further error:
+	// core.ErrSeed.
+	Draw(now event.Time, c *core.Campaign, draw event.Draw, seed line.Seed) (event.Seq, error)
+	// Serve raises the serving mark. Further error: core.CampaignPaused.
+	Serve(now event.Time, c *core.Campaign, upTo event.Number) (event.Seq, error)
+	// Pause stops a campaign for a reason. Further error: core.ErrReason.
+	Pause(now event.Time, c *core.Campaign, reason string) (event.Seq, error)
+	// Resume lets it go on.
+	Resume(now event.Time, c *core.Campaign) (event.Seq, error)
 }
 
 // entry is one campaign with what the server keeps beside it.
@@ -40,18 +57,20 @@ type entry struct {
 	id        string
 	hash      uint64 // in tickets and passes
 	published *availability.Publisher
+	turnstile *turnstile
 }
 
 // attached is an engine with its campaigns. New campaigns are taken in when
 // they are first asked for.
 type attached struct {
+	server  *Server
 	booker  Booker
 	entries atomic.Pointer[map[string]*entry] // replaced under adding; campaigns are never removed
 	adding  sync.Mutex
 }
 
-func attach(b Booker) *attached {
-	a := &attached{booker: b}
+func (s *Server) attach(b Booker) *attached {
+	a := &attached{server: s, booker: b}
 	a.entries.Store(&map[string]*entry{})
 	a.all()
 	return a
@@ -89,7 +108,12 @@ func (a *attached) add(c *core.Campaign) *entry {
 	if e := old[d.ID]; e != nil {
 		return e
 	}
-	e := &entry{core: c, id: d.ID, hash: token.CampaignHash(d.ID), published: availability.New(c, 0)}
+	e := &entry{
+		core: c, id: d.ID, hash: token.CampaignHash(d.ID), published: availability.New(c, 0),
+		turnstile: newTurnstile(a.server.settings.get(d.ID), a.server.history.calledLast(c)),
+	}
+	state := c.Line()
+	e.publishLine(d, event.Time(a.server.clock.Now().UnixMilli()), &state, a.server.polling)
 	entries := make(map[string]*entry, len(old)+1)
 	for id, other := range old {
 		entries[id] = other
@@ -107,8 +131,10 @@ func (x *exchange) listCampaigns() error {
 			x.out = append(x.out, ',')
 		}
 		x.rules, _ = e.core.Definition()
+		state := e.core.Line()
+		x.outcome.Seq = max(x.outcome.Seq, state.Newest)
 		x.out = append(x.out, '{')
-		x.heading()
+		x.heading(&state)
 		x.out = append(x.out, '}')
 	}
 	x.out = append(x.out, "]}"...)
@@ -116,11 +142,12 @@ func (x *exchange) listCampaigns() error {
 }
 
 // heading appends what the list and the description of a campaign share.
-func (x *exchange) heading() {
+func (x *exchange) heading(state *core.LineState) {
 	d := x.rules
 	x.str("id", d.ID)
 	x.textObject("name", d.Name)
-	x.str("state", d.State(x.now).String())
+	x.str("state", stateOf(d, state, x.now).String())
+	x.pause(d, state)
 	x.str("time_zone", d.TimeZone)
 	x.time("now", d, x.now)
 }
@@ -129,8 +156,10 @@ func (x *exchange) heading() {
 func (x *exchange) describe() error {
 	d, version := x.campaign.core.Definition()
 	x.rules = d
+	state := x.campaign.core.Line()
+	x.outcome.Seq = state.Newest
 	x.out = append(x.out, '{')
-	x.heading()
+	x.heading(&state)
 	x.int("version", int64(version))
 	x.list("cohorts", len(d.Cohorts), func(i int) {
 		x.out = append(x.out, '{')
@@ -191,8 +220,14 @@ func (x *exchange) eligibility() error {
 			active++
 		}
 	}
-	if decision.Reason == campaign.Eligible && active >= d.Bookings.PerPerson {
+	state := x.campaign.core.Line()
+	x.outcome.Seq = max(x.outcome.Seq, state.Newest)
+	switch {
+	case decision.Reason != campaign.Eligible:
+	case active >= d.Bookings.PerPerson:
 		decision.Reason = campaign.HasBooking
+	case state.Paused:
+		decision.Reason = campaign.Paused
 	}
 	x.out = append(x.out, '{')
 	x.flag("eligible", decision.Reason == campaign.Eligible)

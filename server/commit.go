@@ -10,6 +10,10 @@ import (
 // answer, while the batch that the record is in fills and is written.
 func (x *exchange) decide() (refusal error) {
 	x.outcome, refusal = x.state.booker.Do(x.now, &x.command)
+	if refusal == core.CampaignPaused { //nolint:errorlint // a rejection is never wrapped
+		state := x.campaign.core.Line() // the pause has to be durable, too
+		x.outcome.Seq = max(x.outcome.Seq, state.Newest)
+	}
 	return refusal
 }
 

@@ -33,6 +33,7 @@ const (
 type claimant struct {
 	person event.PersonKey
 	born   campaign.Date
+	number event.Number // in line; of a pass alone
 }
 
 // authenticate opens the request's credential and holds it against what the
@@ -58,7 +59,7 @@ func (x *exchange) authenticate() error {
 }
 
 func (x *exchange) byToken(tok []byte) error {
-	claims, err := x.s.ring.Open(tok, x.now)
+	claims, err := x.s.ring.Open(tok, x.terms)
 	if err != nil {
 		return credentialFault(errors.Is(err, token.ErrExpired))
 	}
@@ -73,6 +74,8 @@ func (x *exchange) byToken(tok []byte) error {
 		if l, ok := x.ctx.Conn().(*lane); ok {
 			l.Through()
 		}
+		x.who.number = claims.Number
+		x.heard(claims.Number)
 		return x.admits(byPass)
 	}
 	return x.admits(byTicket)

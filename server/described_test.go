@@ -19,7 +19,7 @@ import (
 // against its description.
 
 var described = sync.OnceValues(func() (*openapi3.T, error) {
-	for _, text := range []string{"text/html", "text/calendar", "application/yaml"} {
+	for _, text := range []string{"text/html", "text/calendar", "application/yaml", "application/x-ndjson", "text/csv"} {
 		openapi3filter.RegisterBodyDecoder(text, openapi3filter.FileBodyDecoder)
 	}
 	doc, err := openapi3.NewLoader().LoadFromData(openAPI)
@@ -36,9 +36,12 @@ func TestDescriptionAndRoutesAgree(t *testing.T) {
 	for _, r := range publicRoutes {
 		there = append(there, r.method+" "+r.pattern)
 	}
+	for _, r := range operatorRoutes {
+		there = append(there, r.method+" "+r.pattern)
+	}
 	for path, item := range doc.Paths.Map() {
 		for method := range item.Operations() {
-			if !isAdmin(path) {
+			if !isForWatchers(path) {
 				said = append(said, method+" "+path)
 			}
 		}
@@ -50,9 +53,9 @@ func TestDescriptionAndRoutesAgree(t *testing.T) {
 	}
 }
 
-// isAdmin tells the paths of the admin listener.
-func isAdmin(path string) bool {
-	return path == "/livez" || path == "/readyz" || path == "/metrics" || strings.HasPrefix(path, "/debug/") || strings.HasPrefix(path, "/admin/")
+// isForWatchers tells the paths of the admin listener that are no routes.
+func isForWatchers(path string) bool {
+	return path == "/livez" || path == "/readyz" || path == "/metrics" || strings.HasPrefix(path, "/debug/")
 }
 
 // TestDescribedCodes holds the table of faults and the description's list of
@@ -79,19 +82,31 @@ func TestDescribedCodes(t *testing.T) {
 	}
 }
 
+// patternOf finds the route that a request is for.
+func patternOf(req *http.Request) string {
+	if r, _, err := findOperatorRoute(req.Method, req.URL.Path); err == nil {
+		return r.pattern
+	}
+	segments := bytes.Split([]byte(req.URL.EscapedPath()[1:]), []byte{'/'})
+	i := slices.IndexFunc(publicRoutes, func(r route) bool { return r.fits(segments) && r.takes([]byte(req.Method)) })
+	if i < 0 {
+		return ""
+	}
+	return publicRoutes[i].pattern
+}
+
 // checkDescribed holds one answer against the description.
 func checkDescribed(t testing.TB, req *http.Request, a *answer) {
 	t.Helper()
 	doc, err := described()
 	must(t, err)
-	segments := bytes.Split([]byte(req.URL.EscapedPath()[1:]), []byte{'/'})
-	i := slices.IndexFunc(publicRoutes, func(r route) bool { return r.fits(segments) && r.takes([]byte(req.Method)) })
-	if i < 0 || req.Method == http.MethodHead || a.header.Get("Content-Encoding") != "" {
+	pattern := patternOf(req)
+	if pattern == "" || req.Method == http.MethodHead || a.header.Get("Content-Encoding") != "" {
 		return
 	}
-	item := doc.Paths.Value(publicRoutes[i].pattern)
+	item := doc.Paths.Value(pattern)
 	if item == nil {
-		t.Fatalf("%s is not described", publicRoutes[i].pattern)
+		t.Fatalf("%s is not described", pattern)
 	}
 	err = openapi3filter.ValidateResponse(req.Context(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: &openapi3filter.RequestValidationInput{

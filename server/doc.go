@@ -27,9 +27,11 @@
 // from a pool and nothing of the request outlives the handler. Booking with a
 // pass allocates nothing in this package.
 //
-// The line is not kept yet: who joins is admitted at once, in order of
-// arrival, also in campaigns whose definition has a line. Config's owner is
-// told so by LineNotKept.
+// A campaign's line is the engine's; what the server keeps beside it is its
+// turnstile (turnstile.go). One goroutine, the keeper (keeper.go), performs the
+// draws, has the serving mark follow what the server can carry, and publishes
+// the public object that everybody who waits asks for. The operator's API
+// (operator.go) pauses, steers and looks on.
 //
 // The server exists before the engine does: until Attach, /livez and /readyz
 // answer and every public request gets 503 starting.

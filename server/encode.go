@@ -9,60 +9,63 @@ import (
 	"weir/core/event"
 )
 
-// The encoders append JSON to x.out. They know the shapes of the surface and
-// nothing of requests.
+// The encoders append JSON. They know the shapes of the surface and nothing of
+// requests.
+
+// encoder appends to out.
+type encoder struct{ out []byte }
 
 func appendInt(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10) }
 
 // key appends a field's name, behind a comma where one is needed.
-func (x *exchange) key(name string) {
-	if n := len(x.out); n > 0 && x.out[n-1] != '{' && x.out[n-1] != '[' {
-		x.out = append(x.out, ',')
+func (e *encoder) key(name string) {
+	if n := len(e.out); n > 0 && e.out[n-1] != '{' && e.out[n-1] != '[' {
+		e.out = append(e.out, ',')
 	}
-	x.out = append(append(append(x.out, '"'), name...), '"', ':')
+	e.out = append(append(append(e.out, '"'), name...), '"', ':')
 }
 
-func (x *exchange) str(name, value string) {
-	x.key(name)
-	x.out = appendString(x.out, value)
+func (e *encoder) str(name, value string) {
+	e.key(name)
+	e.out = appendString(e.out, value)
 }
 
-func (x *exchange) int(name string, value int64) {
-	x.key(name)
-	x.out = appendInt(x.out, value)
+func (e *encoder) int(name string, value int64) {
+	e.key(name)
+	e.out = appendInt(e.out, value)
 }
 
-func (x *exchange) flag(name string, value bool) {
-	x.key(name)
-	x.out = strconv.AppendBool(x.out, value)
+func (e *encoder) flag(name string, value bool) {
+	e.key(name)
+	e.out = strconv.AppendBool(e.out, value)
 }
 
-func (x *exchange) date(name string, d campaign.Date) {
-	x.key(name)
-	x.out = append(d.Append(append(x.out, '"')), '"')
+func (e *encoder) date(name string, d campaign.Date) {
+	e.key(name)
+	e.out = append(d.Append(append(e.out, '"')), '"')
 }
 
 // list appends an array of n elements, each written by element.
-func (x *exchange) list(name string, n int, element func(i int)) {
-	x.key(name)
-	x.out = append(x.out, '[')
+func (e *encoder) list(name string, n int, element func(i int)) {
+	e.key(name)
+	e.out = append(e.out, '[')
 	for i := range n {
 		if i > 0 {
-			x.out = append(x.out, ',')
+			e.out = append(e.out, ',')
 		}
 		element(i)
 	}
-	x.out = append(x.out, ']')
+	e.out = append(e.out, ']')
 }
 
-func (x *exchange) time(name string, d *campaign.Definition, t event.Time) {
-	x.key(name)
-	x.out = append(d.AppendTime(append(x.out, '"'), t), '"')
+func (e *encoder) time(name string, d *campaign.Definition, t event.Time) {
+	e.key(name)
+	e.out = append(d.AppendTime(append(e.out, '"'), t), '"')
 }
 
-func (x *exchange) code(name string, seq event.Seq) {
-	x.key(name)
-	x.out = append(core.AppendCode(append(x.out, '"'), seq), '"')
+func (e *encoder) code(name string, seq event.Seq) {
+	e.key(name)
+	e.out = append(core.AppendCode(append(e.out, '"'), seq), '"')
 }
 
 func (x *exchange) slotID(name string, slot event.SlotID) {
@@ -72,12 +75,12 @@ func (x *exchange) slotID(name string, slot event.SlotID) {
 }
 
 // textObject appends a text in all languages.
-func (x *exchange) textObject(name string, t campaign.Text) {
-	x.key(name)
-	x.out = append(x.out, '{')
-	x.str("ko", t.KO)
-	x.str("en", t.EN)
-	x.out = append(x.out, '}')
+func (e *encoder) textObject(name string, t campaign.Text) {
+	e.key(name)
+	e.out = append(e.out, '{')
+	e.str("ko", t.KO)
+	e.str("en", t.EN)
+	e.out = append(e.out, '}')
 }
 
 // booking appends the booking object.
@@ -159,6 +162,9 @@ func (x *exchange) appendExtras(dst []byte, f fault) []byte {
 			x.time("opens_at", x.rules, x.opensAt(f, decision.Next))
 			x.window("next_window", decision.Next)
 		}
+	case faultPaused:
+		state := x.campaign.core.Line()
+		x.pause(x.rules, &state)
 	case faultWindowClosed:
 		if decision.Next >= 0 {
 			x.window("next_window", decision.Next)

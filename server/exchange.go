@@ -21,6 +21,7 @@ type exchange struct {
 	s     *Server
 	ctx   *fasthttp.RequestCtx
 	now   event.Time // the one reading of the clock
+	terms event.Time // now, without the campaign's pauses: by which tickets and passes end; where the route asks for one
 	tally *tally     // that its figures go to
 	gate  *gate      // of the connection, where it keeps the answer back
 	lane  *lane      // of the loop, where it keeps the answer back
@@ -41,7 +42,7 @@ type exchange struct {
 	target   []byte               // scratch: decoded segments
 	text     []byte               // scratch: decoded strings of the body
 	word     []byte               // scratch: one id on its way into JSON
-	out      []byte               // the answer's body
+	encoder                       // of the answer's body
 	sites    availability.SitesQuery
 	slots    availability.SlotsQuery
 }
@@ -183,6 +184,7 @@ func (x *exchange) prepare() error {
 	if x.route.who == 0 {
 		return nil
 	}
+	x.terms = x.campaign.terms(x.now)
 	return x.authenticate()
 }
 

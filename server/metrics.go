@@ -3,6 +3,8 @@ package server
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -183,7 +185,14 @@ func (s *Server) writeMetrics(w io.Writer) {
 	if a := s.attached.Load(); a != nil {
 		for _, e := range a.all() {
 			writeTotals(w, e)
+			writeLine(w, e)
 		}
+	}
+	recent := s.recent.Load()
+	metrics.WriteGaugeFloat64(w, `weir_journal_recent_seconds{of="queue"}`, recent.queue.Seconds())
+	metrics.WriteGaugeFloat64(w, `weir_journal_recent_seconds{of="commit"}`, recent.commit.Seconds())
+	for _, a := range s.alarms.standing() {
+		metrics.WriteGaugeUint64(w, fmt.Sprintf(`weir_alarm{code=%q,campaign="%s"}`, a.Code, labelText.Replace(a.Campaign)), 1)
 	}
 	if s.gauges != nil {
 		s.gauges(func(name string, v float64) {
@@ -210,6 +219,38 @@ func writeTotals(w io.Writer, e *entry) {
 		{"weir_campaign_issued", t.Issued},
 	} {
 		metrics.WriteGaugeFloat64(w, fmt.Sprintf(`%s{campaign="%s"}`, figure.name, labelText.Replace(e.id)), float64(figure.value))
+	}
+}
+
+// writeLine writes where a campaign's line stands, who is in, and who came to
+// the door.
+func writeLine(w io.Writer, e *entry) {
+	d, _ := e.core.Definition()
+	state, line := e.core.Line(), e.lineFigures(d.Line.Enabled)
+	label := fmt.Sprintf(`campaign="%s"`, labelText.Replace(e.id))
+	for _, figure := range []struct {
+		name  string
+		value float64
+	}{
+		{"weir_campaign_paused", float64(boolFigure(state.Paused))},
+		{"weir_line_serving", float64(line.Serving)},
+		{"weir_line_early", float64(line.Early)},
+		{"weir_line_waiting", float64(line.Waiting)},
+		{"weir_line_called", float64(line.Called)},
+		{"weir_line_present", float64(line.Present)},
+		{"weir_line_sessions", float64(line.InSession)},
+		{"weir_line_target_sessions", float64(e.turnstile.decision.Load().Target)},
+		{"weir_line_admitted_per_minute", line.Admitted},
+		{"weir_line_share_came", e.turnstile.decision.Load().ShareCame},
+	} {
+		metrics.WriteGaugeFloat64(w, figure.name+"{"+label+"}", figure.value)
+	}
+	door := e.turnstile.door.all.figures()
+	metrics.WriteCounterUint64(w, "weir_door_asked_total{"+label+"}", uint64(door.Asked))
+	metrics.WriteGaugeUint64(w, "weir_door_people{"+label+"}", uint64(door.Came))
+	metrics.WriteGaugeUint64(w, "weir_door_refused_people{"+label+"}", uint64(door.Refused))
+	for _, reason := range slices.Sorted(maps.Keys(door.ByReason)) {
+		metrics.WriteCounterUint64(w, fmt.Sprintf(`weir_door_refused_total{%s,reason=%q}`, label, reason), uint64(door.ByReason[reason]))
 	}
 }
 

@@ -66,6 +66,7 @@ var ofRejection = [...]fault{
 	core.WindowClosed: faultWindowClosed, core.LineNotOpen: faultLineNotOpen, core.AlreadyBooked: faultAlreadyBooked,
 	core.SlotFull: faultSlotFull, core.SlotClosed: faultSlotClosed, core.HoldExpired: faultHoldExpired,
 	core.TooLateToChange: faultTooLate, core.CampaignPaused: faultPaused, core.KeyReused: faultKeyReused,
+	core.NotYourTurn: faultNotYourTurn,
 }
 
 // faultOf is the one place in which an error becomes an answer. Errors that
@@ -84,7 +85,8 @@ func faultOf(err error) fault {
 		return faultInternal
 	}
 	switch {
-	case errors.Is(err, core.ErrOverloaded), errors.Is(err, core.ErrFailed), errors.Is(err, core.ErrClosed):
+	case errors.Is(err, core.ErrDrawNotOpen), // opened and gone again meanwhile: a definition changed
+		errors.Is(err, core.ErrOverloaded), errors.Is(err, core.ErrFailed), errors.Is(err, core.ErrClosed):
 		return faultOverloaded
 	case errors.Is(err, core.ErrOutcomeUnknown):
 		return faultOutcomeUnknown
@@ -98,17 +100,22 @@ func faultOf(err error) fault {
 // up to where its extras or the closing brace go.
 var problemHead = func() (heads [faultEnd][languages][]byte) {
 	for f := fault(1); f < faultEnd; f++ {
-		row := &faults[f]
 		for l := range languages {
-			head := fmt.Appendf(nil, `{"type":"/problems/%s","title":`, row.code)
-			head = appendString(head, row.title[l])
-			head = fmt.Appendf(head, `,"status":%d,"detail":`, row.status)
-			head = appendString(head, row.detail[l])
-			heads[f][l] = fmt.Appendf(head, `,"code":%q`, row.code)
+			heads[f][l] = appendProblem(nil, f, l, faults[f].detail[l])
 		}
 	}
 	return heads
 }()
+
+// appendProblem appends a problem with that detail, up to where its extras go.
+func appendProblem(dst []byte, f fault, l lang, detail string) []byte {
+	row := &faults[f]
+	dst = fmt.Appendf(dst, `{"type":"/problems/%s","title":`, row.code)
+	dst = appendString(dst, row.title[l])
+	dst = fmt.Appendf(dst, `,"status":%d,"detail":`, row.status)
+	dst = appendString(dst, detail)
+	return fmt.Appendf(dst, `,"code":%q`, row.code)
+}
 
 const problemType = "application/problem+json"
 

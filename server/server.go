@@ -16,11 +16,12 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"weir/core/event"
+	"weir/core/line"
 	"weir/server/identity"
 	"weir/server/token"
 )
 
-// Config is what a server is made of. Clock, Identity, Ring and Hasher are
+// Config is what a server is made of. Clock, Identity, Ring, Hasher and Seed are
 // required; the zero value of everything else is usable.
 type Config struct {
 	Clock    Clock
@@ -30,6 +31,14 @@ type Config struct {
 
 	TicketTTL time.Duration // how long a ticket is good for at most, and never past the last window; default and most: 24 h
 	PassTTL   time.Duration // how long a pass is good for; default: 30 min, most: 24 h
+
+	// Seed makes the secret seed of a draw, always the same for the same draw
+	// (keys.Keys.Seed).
+	Seed          func(campaignID string, draw uint16) [32]byte
+	LineSettings  string        // file that keeps what operators set of lines; empty: lost with the process
+	Polling       line.Polling  // how often all who wait ask, together; zero: line.DefaultPolling
+	JournalDelays func() Delays // what the steering of lines follows; nil: it sees no delay
+	History       *History      // of the log that was read; nil: there was none
 
 	AdminToken []byte      // of the admin listener (ReadAdminToken); empty: nobody has it
 	PublicTLS  *tls.Config // nil: plain HTTP behind a proxy
@@ -68,6 +77,16 @@ type Server struct {
 	guard     *guard    // nil: everybody is let through
 	began     time.Time // of the monotonic clock of guard and loops
 	log       *slog.Logger
+	started   event.Time
+	seed      func(campaignID string, draw uint16) [32]byte
+	settings  *settingsStore
+	polling   line.Polling
+	delays    func() Delays
+	history   *History
+	keeper    keeper
+	keepEvery time.Duration                 // between its ticks
+	recent    atomic.Pointer[journalRecent] // the keeper's newest; never nil
+	alarms    alarms
 	gauges    func(emit func(name string, v float64))
 
 	adminToken    [sha256.Size]byte // hash of it
@@ -100,8 +119,12 @@ type runningListener struct {
 // New makes a server that is starting: nothing listens yet and no engine is
 // attached.
 func New(cfg Config) (*Server, error) {
-	if cfg.Clock == nil || cfg.Identity == nil || cfg.Ring == nil || cfg.Hasher == nil {
-		return nil, errors.New("new server: clock, identity, ring and hasher are required")
+	if cfg.Clock == nil || cfg.Identity == nil || cfg.Ring == nil || cfg.Hasher == nil || cfg.Seed == nil {
+		return nil, errors.New("new server: clock, identity, ring, hasher and seed are required")
+	}
+	settings, err := openSettings(cfg.LineSettings)
+	if err != nil {
+		return nil, fmt.Errorf("new server: %w", err)
 	}
 	limits, err := cfg.Limits.complete()
 	if err != nil {
@@ -123,12 +146,25 @@ func New(cfg Config) (*Server, error) {
 		guard: guard, began: time.Now(),
 		clock: cfg.Clock, identity: cfg.Identity, ring: cfg.Ring, hasher: cfg.Hasher,
 		ticketTTL: ticketTTL, passTTL: passTTL, notice: cfg.Notice, limits: limits, log: cfg.Logger, gauges: cfg.Gauges,
+		started: event.Time(cfg.Clock.Now().UnixMilli()),
+		seed:    cfg.Seed, settings: settings, polling: cfg.Polling, delays: cfg.JournalDelays, history: cfg.History,
 		publicTLS: cfg.PublicTLS, adminTLS: cfg.AdminTLS,
 		metrics: newServerMetrics(), drained: make(chan struct{}),
 	}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
+	if s.history == nil {
+		s.history = new(History)
+	}
+	if s.polling == (line.Polling{}) {
+		s.polling = line.DefaultPolling()
+	}
+	if err := s.polling.Check(); err != nil {
+		return nil, fmt.Errorf("new server: polling: %w", err)
+	}
+	s.keeper.s, s.keeper.began, s.keepEvery = s, time.Now(), keepInterval
+	s.recent.Store(&journalRecent{})
 	if len(cfg.AdminToken) > 0 {
 		if err := checkAdminToken(cfg.AdminToken); err != nil {
 			return nil, fmt.Errorf("new server: admin token: %w", err)
@@ -209,24 +245,10 @@ func (s *Server) SetStage(name string, eta time.Duration) {
 // Attach hands over the engine, recovered and started, and makes the server
 // ready. It is called once.
 func (s *Server) Attach(b Booker) {
-	s.attached.Store(attach(b))
+	a := s.attach(b)
+	s.keeper.tick(a, time.Since(s.keeper.began)) // nobody is served by a line that is not kept yet
+	s.attached.Store(a)
 	s.stage.set(stageNow{name: stageReady, ready: true})
-}
-
-// LineNotKept returns the ids of the campaigns whose definition has a line,
-// which this server does not keep: their people are admitted at once, in order
-// of arrival. The owner says so in its log. Before Attach there are none.
-func (s *Server) LineNotKept() (ids []string) {
-	a := s.attached.Load()
-	if a == nil {
-		return nil
-	}
-	for _, e := range a.all() {
-		if d, _ := e.core.Definition(); d.Line.Enabled {
-			ids = append(ids, d.ID)
-		}
-	}
-	return ids
 }
 
 // Serve accepts on both listeners, which it closes in the end. It returns nil
@@ -247,6 +269,7 @@ func (s *Server) Serve(public, admin net.Listener) error {
 	serving, stop := context.WithCancel(context.Background())
 	var keepers sync.WaitGroup
 	keepers.Go(func() { s.refresh(serving) })
+	keepers.Go(func() { s.keep(serving) })
 	keepers.Go(func() { pub.enforce(serving) })
 	keepers.Go(func() { adm.enforce(serving) })
 	defer keepers.Wait()

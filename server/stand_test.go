@@ -3,8 +3,10 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -58,7 +60,6 @@ cohorts:
 windows:
   - {cohorts: [old], opens: 2021-07-19T20:00, closes: 2021-07-20T18:00}
   - {cohorts: [young], opens: 2021-07-20T12:00, closes: 2021-07-21T18:00}
-line: {enabled: true, opens_before: 30m, order: arrival}
 products:
   - {id: moderna, name: {ko: 모더나, en: Moderna}}
 sites:
@@ -70,7 +71,9 @@ bookings: {hold: 5m, cancel_before: 24h, change_before: 12h}
 `
 
 var (
-	otherCampaign = strings.NewReplacer("campaign: small", "campaign: other", "line: {enabled: true, opens_before: 30m, order: arrival}\n", "").Replace(smallCampaign)
+	otherCampaign = strings.Replace(smallCampaign, "campaign: small", "campaign: other", 1)
+	arrival       = withLine("order: arrival") // smallCampaign with a line
+	drawn         = withLine("order: draw")
 	opening       = time.Date(2021, 7, 19, 11, 0, 0, 0, time.UTC) // of smallCampaign's first window
 	old           = mustDate("1962-03-04")
 	young         = mustDate("1968-03-04")
@@ -82,6 +85,10 @@ const (
 	slotA930 = "a/2021-07-22/09:30/moderna"
 	slotB9   = "b/2021-07-22/09:00/moderna"
 )
+
+func withLine(order string) string {
+	return strings.Replace(smallCampaign, "products:", "line: {enabled: true, opens_before: 30m, "+order+"}\nproducts:", 1)
+}
 
 func mustDate(s string) campaign.Date {
 	d, err := campaign.ParseDate(s)
@@ -197,6 +204,7 @@ func parts(t testing.TB, change func(*Config)) *stand {
 	s.hasher = identity.NewHasher([identity.PersonKeySize]byte{1})
 	cfg := Config{
 		Clock: s.clock, Identity: verifier, Ring: s.ring, Hasher: s.hasher,
+		Seed:       testSeed,
 		AdminToken: []byte(adminSecret), Logger: slog.New(slog.NewTextHandler(&lockedBuffer{b: s.log}, nil)),
 	}
 	if change != nil {
@@ -204,7 +212,24 @@ func parts(t testing.TB, change func(*Config)) *stand {
 	}
 	s.srv, err = New(cfg)
 	must(t, err)
+	s.srv.keepEvery = 24 * time.Hour // its ticks are the tests' own
 	return s
+}
+
+// tick has the keeper do its work as if time had passed, by the monotonic clock
+// alone.
+func (s *stand) tick(passed time.Duration) {
+	for ; passed >= 0; passed -= keepInterval {
+		s.srv.keeper.tick(s.srv.attached.Load(), s.srv.keeper.last+keepInterval)
+	}
+}
+
+// elapse lets time pass on both clocks, with the keeper at work.
+func (s *stand) elapse(d time.Duration) {
+	for ; d > 0; d -= keepInterval {
+		s.clock.add(keepInterval)
+		s.tick(0)
+	}
 }
 
 // newStand starts a server that is ready, with the campaigns given or else
@@ -275,6 +300,11 @@ func (s *stand) define(text string) {
 	must(s.t, s.engine.Wait(seq))
 }
 
+// testSeed makes the seeds of draws in tests.
+func testSeed(campaignID string, draw uint16) [32]byte {
+	return sha256.Sum256(fmt.Appendf(nil, "%s %d", campaignID, draw))
+}
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -310,7 +340,13 @@ type answer struct {
 
 func (s *stand) do(method, path, credential, body string, headers ...string) *answer {
 	s.t.Helper()
-	req, err := http.NewRequest(method, "http://"+s.public+path, strings.NewReader(body))
+	return s.send(s.public, method, path, credential, body, headers...)
+}
+
+// send asks one of the listeners.
+func (s *stand) send(address, method, path, credential, body string, headers ...string) *answer {
+	s.t.Helper()
+	req, err := http.NewRequest(method, "http://"+address+path, strings.NewReader(body))
 	must(s.t, err)
 	if credential != "" {
 		req.Header.Set("Authorization", "Bearer "+credential)

@@ -45,7 +45,7 @@ func TestCampaignSimulate(t *testing.T) {
 	if err := json.Unmarshal([]byte(a.stdout), &table); err != nil {
 		t.Fatal(err)
 	}
-	if len(table) != 6*4 { // boundaries by ranges of birth dates
+	if len(table) != 9*4 { // boundaries, three of them of the line, by ranges of birth dates
 		t.Errorf("%d lines", len(table))
 	}
 	type line struct{ at, born, before, now, next string }

@@ -49,8 +49,8 @@ func demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Start a server with a sample campaign that opens in a minute",
 		Long: `Starts a server on this machine alone, with the built-in campaign moved so that
-it opens in a minute, and prints three lines to paste: they join, look for a
-slot, and book. Its data and secrets are in a fresh directory that is removed at
+it opens in a minute, and prints four lines to paste: they join the line, come in
+once it is open, look for a slot, and book. Its data and secrets are in a fresh directory that is removed at
 the end, unless --keep or --data says otherwise.`,
 		Example: "  weir demo\n  weir demo --open-in 0s --keep\n  weir demo --data ./weir-demo",
 		Args:    cobra.NoArgs,
@@ -128,7 +128,7 @@ func (d *demo) config() (*config, error) {
 	}
 	c.data = filepath.Join(d.dir, "data")
 	c.keysDir = filepath.Join(d.dir, "weir.keys")
-	c.adminTokenFile = filepath.Join(d.dir, "admin.token")
+	c.adminTokenFile = d.tokenFile()
 	c.logLevel = "warn"
 	c.freePorts = d.listen == "" && d.admin == ""
 	if d.listen != "" {
@@ -140,6 +140,8 @@ func (d *demo) config() (*config, error) {
 	c.issuers = []issuer{{name: demoIssuer, audience: demoAudience, hs256File: d.secretFile()}}
 	return c, errors.Join(makeSecret(d.secretFile()), makeSecret(c.adminTokenFile))
 }
+
+func (d *demo) tokenFile() string { return filepath.Join(d.dir, "admin.token") }
 
 func (d *demo) secretFile() string { return filepath.Join(d.dir, "identity.secret") }
 

@@ -104,7 +104,7 @@ func field(lines []string, word string) string {
 	return ""
 }
 
-// TestDemoLines runs the three lines that the demo prints in a shell.
+// TestDemoLines runs the four lines that the demo prints in a shell.
 func TestDemoLines(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:8080") // or somebody else has it
 	if err == nil {
@@ -121,7 +121,7 @@ func TestDemoLines(t *testing.T) {
 			script = append(script, line)
 		}
 	}
-	if len(script) != 3 {
+	if len(script) != 4 {
 		t.Fatalf("%d lines to paste:\n%s", len(script), strings.Join(lines, "\n"))
 	}
 	ctx, cancel := contextWithDeadline(t)
@@ -183,7 +183,7 @@ func TestDemoKnowsItsWindows(t *testing.T) {
 func TestDemoOpens(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "demo")
 	began := time.Now()
-	demo := startDemo(t, "--open-in", "2s", "--data", dir, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+	demo := startDemo(t, "--open-in", "5s", "--data", dir, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
 	if lines := demo.until("Ctrl-C"); field(lines, "data") != dir {
 		t.Errorf("%s", strings.Join(lines, "\n"))
 	}

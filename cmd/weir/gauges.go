@@ -1,6 +1,9 @@
 package main
 
-import "weir/persist/wal"
+import (
+	"weir/persist/wal"
+	"weir/server"
+)
 
 // gauges are the figures of /metrics that the HTTP server does not know of.
 // They are asked for while the log is still being read, too.
@@ -36,6 +39,17 @@ func journalGauges(s *wal.Stats, emit func(name string, value float64)) {
 	emit("weir_journal_read_only", figure(s.ReadOnly))
 	emit("weir_journal_stalled", figure(s.Stalled))
 	emit("weir_journal_failed", figure(s.Failed != nil))
+}
+
+// journalDelays is what the steering of lines follows. A journal in memory has
+// no delay.
+func (in *instance) journalDelays() server.Delays {
+	log := in.wal.Load()
+	if log == nil {
+		return server.Delays{}
+	}
+	s := log.Stats()
+	return server.Delays{Queue: s.QueueBuckets, Commit: s.SyncBuckets, Oldest: s.Oldest}
 }
 
 // figure is a condition as a figure.

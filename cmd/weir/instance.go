@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"weir/core"
 	"weir/core/campaign"
 	"weir/core/event"
+	"weir/core/line"
 	"weir/persist/wal"
 	"weir/server"
 	"weir/server/admission"
@@ -59,6 +61,7 @@ type instance struct {
 	identity  *identity.Verifier
 	http      *server.Server
 	engine    *core.Engine
+	history   server.History
 	journal   journal
 	wal       atomic.Pointer[wal.Log] // the journal where it is durable, for /metrics; nil until it is open
 
@@ -136,14 +139,21 @@ func (in *instance) open() error {
 		return err
 	}
 	in.http, err = server.New(server.Config{
-		Identity:   in.identity,
-		Ring:       in.keys.Ring,
-		Hasher:     in.keys.Hasher,
-		Clock:      in.clock,
-		Limits:     in.config.limits(),
-		Admission:  in.config.admissionOf(),
-		PassTTL:    in.config.passTTL,
-		TicketTTL:  in.config.ticketTTL,
+		Identity:  in.identity,
+		Ring:      in.keys.Ring,
+		Hasher:    in.keys.Hasher,
+		Clock:     in.clock,
+		Limits:    in.config.limits(),
+		Admission: in.config.admissionOf(),
+		Seed:      in.keys.Seed,
+		PassTTL:   in.config.passTTL,
+		TicketTTL: in.config.ticketTTL,
+
+		LineSettings:  in.config.lineSettings(),
+		Polling:       in.config.polling(),
+		JournalDelays: in.journalDelays,
+		History:       &in.history,
+
 		Notice:     in.config.notice(),
 		AdminToken: token,
 		PublicTLS:  in.listeners.publicTLS.config(),
@@ -164,6 +174,21 @@ func (c *config) limits() server.Limits {
 func (c *config) admissionOf() server.Admission {
 	headers := map[string]admission.Header{"none": admission.NoHeader, "x-forwarded-for": admission.XForwardedFor, "forwarded": admission.Forwarded}
 	return server.Admission{Off: c.admission == "off", Header: headers[c.clientHeader], Proxies: c.trustedProxies}
+}
+
+// lineSettings is the file that keeps what operators set of lines: beside the
+// log, and nowhere where nothing is to survive.
+func (c *config) lineSettings() string {
+	if c.journal == journalMemory {
+		return ""
+	}
+	return filepath.Join(c.data, "line-settings.json")
+}
+
+func (c *config) polling() line.Polling {
+	p := line.DefaultPolling()
+	p.BudgetPerSecond = float64(c.pollBudget)
+	return p
 }
 
 func (in *instance) adminToken() ([]byte, error) {
@@ -208,9 +233,6 @@ func (in *instance) start(ctx context.Context) error {
 	}
 	in.http.Attach(in.engine)
 	in.workers.Go(func() { sweep(in.engine, in.clock.Now, in.ended) })
-	for _, id := range in.http.LineNotKept() {
-		in.log.Warn("this version keeps no line yet: who joins is admitted at once, in order of arrival", "campaign", id)
-	}
 	in.log.Info("ready", "public", in.listeners.public.Addr().String(), "admin", in.listeners.admin.Addr().String())
 	if in.ready != nil {
 		in.ready(in)
@@ -263,6 +285,9 @@ func (in *instance) defineOne(d *campaign.Definition) error {
 		return fmt.Errorf("write campaign %s to the log: %w", d.ID, err)
 	}
 	_, version := c.Definition()
+	if seq != 0 {
+		in.history.Defined(event.Time(in.clock.Now().UnixMilli()), seq, d.ID, version)
+	}
 	in.log.Info("campaign in force", "campaign", d.ID, "version", version, "changed", seq != 0,
 		"sites", len(d.Sites), "slots", d.SlotCount(), "places", d.Places())
 	return nil

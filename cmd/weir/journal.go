@@ -15,6 +15,7 @@ import (
 	"weir/persist/memory"
 	"weir/persist/recovery"
 	"weir/persist/wal"
+	"weir/server"
 	"weir/server/keys"
 )
 
@@ -48,7 +49,7 @@ func (in *instance) openJournal(ctx context.Context) error {
 		OnFatal: func(err error) { in.failed <- err },
 	}
 	in.http.SetStage("recovering", 0)
-	state := &stoppable{engine: in.engine}
+	state := &stoppable{engine: in.engine, history: &in.history}
 	defer context.AfterFunc(ctx, func() { state.stop.Store(true) })()
 	log, report, err := recovery.Open(in.config.data, options, state, func(at wal.Progress) {
 		shown.log(at)
@@ -72,18 +73,24 @@ func (in *instance) openJournal(ctx context.Context) error {
 // stoppable is the engine while the log is read, and ends that when asked to:
 // reading a long log would outlast every patience otherwise.
 type stoppable struct {
-	engine *core.Engine
-	stop   atomic.Bool
+	engine  *core.Engine
+	history *server.History
+	stop    atomic.Bool
 }
 
 var errStopped = errors.New("stopped while the log was being read")
 
-// Apply applies a record unless it is time to stop.
+// Apply applies a record unless it is time to stop, and tells the server's
+// history of it.
 func (s *stoppable) Apply(seq event.Seq, r *event.Record) error {
 	if s.stop.Load() {
 		return errStopped
 	}
-	return s.engine.Apply(seq, r)
+	if err := s.engine.Apply(seq, r); err != nil {
+		return err
+	}
+	s.history.Applied(seq, r, s.engine)
+	return nil
 }
 
 func recoveringStage(at wal.Progress) string {

@@ -94,6 +94,8 @@ Exit codes: 0 done, 1 found wrong, 2 usage.`,
 		recoverCommand(), verifyCommand(), stateCommand(),
 		group("wal", "Look into the write-ahead log", walDumpCommand()),
 		group("keys", "Look after the server's secrets", keysRotateCommand()),
+		adminCommand(),
+		group("draw", "Check the draws of a line", drawVerifyCommand()),
 		group("export", "Write out what the state holds", exportBookingsCommand()),
 		tokenCommand(), versionCommand(),
 	)

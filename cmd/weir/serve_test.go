@@ -17,6 +17,7 @@ import (
 	"weir/core/campaign"
 	"weir/loadtest/process"
 	"weir/server/identity"
+	"weir/server/roster"
 )
 
 const testDeadline = 60 * time.Second
@@ -208,7 +209,7 @@ func (s *site) wantExported(booking map[string]any) {
 	if strings.Count(a.stdout, "\n") != 1 {
 		s.t.Errorf("one booking in %q", a.stdout)
 	}
-	var row exportedBooking
+	var row roster.Row
 	if err := json.Unmarshal([]byte(a.stdout), &row); err != nil {
 		s.t.Fatal(err)
 	}
@@ -222,7 +223,7 @@ func (s *site) wantExported(booking map[string]any) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	want := strings.Join(exportHeader, ",") + "\n" + strings.Join(row.fields(), ",") + "\n"
+	want := strings.Join(roster.Header, ",") + "\n" + strings.Join(row.Fields(), ",") + "\n"
 	if string(table) != want {
 		s.t.Errorf("got\n%s\nwant\n%s", table, want)
 	}

@@ -34,6 +34,7 @@ type config struct {
 	admission      string
 	clientHeader   string
 	trustedProxies []netip.Prefix
+	pollBudget     int // questions a second of all who wait
 	readTimeout    time.Duration
 	writeTimeout   time.Duration
 	idleTimeout    time.Duration
@@ -99,6 +100,7 @@ var settings = []setting{
 	{name: "commit-deadline", value: "2s", usage: "`how long` an answer waits for the disk before it is \"outcome unknown\"", apply: duration(func(c *config) *time.Duration { return &c.commitDeadline }, 10*time.Millisecond, time.Minute)},
 	{name: "pass-ttl", value: "30m", usage: "`how long` a pass is good for", apply: duration(func(c *config) *time.Duration { return &c.passTTL }, time.Second, 24*time.Hour)},
 	{name: "ticket-ttl", value: "24h", usage: "`how long` a ticket is good for, at most", apply: duration(func(c *config) *time.Duration { return &c.ticketTTL }, time.Second, 24*time.Hour)},
+	{name: "poll-budget", value: "20000", usage: "`number` of questions a second, of all who wait together", apply: count(func(c *config) *int { return &c.pollBudget }, 1, 10_000_000)},
 	{name: "max-connections", value: "16000", usage: "`number` of open connections at most", apply: count(func(c *config) *int { return &c.maxConnections }, 1, 1<<20)},
 	{name: "max-in-flight", value: "8192", usage: "`number` of requests being served at a time at most", apply: count(func(c *config) *int { return &c.maxInFlight }, 1, 1<<20)},
 	{name: "admission", value: "on", usage: "whether requests are refused early under overload: on or off", apply: oneOf(func(c *config) *string { return &c.admission }, "on", "off")},

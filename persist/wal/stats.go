@@ -15,15 +15,31 @@ type counters struct {
 	syncs, syncNanos, syncMax atomic.Uint64
 	queueNanos, queueMax      atomic.Uint64
 	refused, stalls           atomic.Uint64
-	sync                      [SyncBuckets]atomic.Uint64
+	sync, queue               durations
 }
 
-// SyncBuckets is the number of buckets of Stats.SyncBuckets.
-const SyncBuckets = 24
+// DelayBuckets is the number of buckets of Stats.SyncBuckets and QueueBuckets.
+const DelayBuckets = 24
+
+// durations counts by duration: bucket i what took less than 2^i µs and not
+// less than half of that, the last one all above.
+type durations [DelayBuckets]atomic.Uint64
+
+func (d *durations) add(took time.Duration) {
+	d[min(bits.Len64(uint64(max(0, took.Microseconds()))), DelayBuckets-1)].Add(1)
+}
+
+func (d *durations) load() (counts [DelayBuckets]uint64) {
+	for i := range d {
+		counts[i] = d[i].Load()
+	}
+	return counts
+}
 
 func (c *counters) queued(nanos int64) {
 	c.queueNanos.Add(uint64(nanos))
 	raise(&c.queueMax, uint64(nanos))
+	c.queue.add(time.Duration(nanos))
 }
 
 func (c *counters) committed(records uint32, bytes int, synced time.Duration) {
@@ -33,7 +49,7 @@ func (c *counters) committed(records uint32, bytes int, synced time.Duration) {
 	c.syncs.Add(1)
 	c.syncNanos.Add(uint64(synced))
 	raise(&c.syncMax, uint64(synced))
-	c.sync[min(bits.Len64(uint64(synced.Microseconds())), SyncBuckets-1)].Add(1)
+	c.sync.add(synced)
 }
 
 // raise lifts v to at least n. Only one goroutine calls it for a given v.
@@ -63,11 +79,16 @@ type Stats struct {
 	SyncMax   time.Duration `json:"sync_max_nanos"`
 	// SyncBuckets counts syncs by duration: bucket i those below 2^i µs and not
 	// below half of that, the last one all above.
-	SyncBuckets [SyncBuckets]uint64 `json:"sync_buckets"`
+	SyncBuckets [DelayBuckets]uint64 `json:"sync_buckets"`
 
 	// From a batch's first record until the committer took it.
 	QueueTotal time.Duration `json:"queue_total_nanos"`
 	QueueMax   time.Duration `json:"queue_max_nanos"`
+	// QueueBuckets counts batches by that time, as SyncBuckets.
+	QueueBuckets [DelayBuckets]uint64 `json:"queue_buckets"`
+	// Oldest is the age of the oldest record that is not durable, 0 where all
+	// are. While the disk stalls nothing else here moves.
+	Oldest time.Duration `json:"oldest_nanos"`
 
 	FreeBytes int64 `json:"free_bytes"`
 	ReadOnly  bool  `json:"read_only"`
@@ -91,13 +112,24 @@ func (l *Log) Stats() Stats {
 		QueueTotal: time.Duration(c.queueNanos.Load()), QueueMax: time.Duration(c.queueMax.Load()),
 		FreeBytes: l.space.free.Load(), ReadOnly: state&stateReadOnly != 0, Stalled: state&stateStalled != 0,
 	}
-	for i := range s.SyncBuckets {
-		s.SyncBuckets[i] = c.sync[i].Load()
-	}
+	s.SyncBuckets, s.QueueBuckets, s.Oldest = c.sync.load(), c.queue.load(), l.oldest()
 	if state&stateFailed != 0 {
 		s.Failed = l.failure
 	}
 	return s
+}
+
+// oldest returns the age of the oldest record that is not durable.
+func (l *Log) oldest() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.flight != nil:
+		return time.Duration(l.now() - l.flight.opened)
+	case l.open.count > 0:
+		return time.Duration(l.now() - l.open.opened)
+	}
+	return 0
 }
 
 // SyncQuantile returns the duration that the share q of all syncs, from 0 to 1,

@@ -33,7 +33,7 @@ func DefaultLimits() Limits {
 		IPv4:     mustEvery(2000, 20_000),
 		IPv6:     mustEvery(20, 200),
 		IPv6Bits: 64,
-		Person:   mustEvery(5, 120),
+		Person:   mustEvery(25, 500),
 		Slots:    1 << 20,
 	}
 }

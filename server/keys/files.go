@@ -22,6 +22,7 @@ import (
 // A key file is one line of text, its fields parted by single spaces:
 //
 //	weir-person-key 1 SECRET
+//	weir-draw-key 1 SECRET
 //	weir-token-key 1 ID STARTS SECRET
 //
 // 1 is the version of the format, SECRET 64 hex digits in lower case, ID the
@@ -29,6 +30,8 @@ import (
 const (
 	personFile   = "person.key"
 	personHeader = "weir-person-key 1 "
+	drawFile     = "draw.key"
+	drawHeader   = "weir-draw-key 1 "
 	tokenPrefix  = "token-"
 	tokenSuffix  = ".key"
 	tokenHeader  = "weir-token-key 1 "
@@ -47,16 +50,16 @@ func tokenFile(id uint32) string {
 	return tokenPrefix + strconv.FormatUint(uint64(id), 10) + tokenSuffix
 }
 
-// readOrMakePersonKey reads person.key, and makes it first where it is not
-// there and may be made.
-func readOrMakePersonKey(dir string, mayMake bool) (key [secretSize]byte, err error) {
-	path := filepath.Join(dir, personFile)
+// readOrMakeSecret reads a file that is its header and a secret, and makes it
+// first where it is not there and may be made.
+func readOrMakeSecret(dir, name, header string, mayMake bool) (key [secretSize]byte, err error) {
+	path := filepath.Join(dir, name)
 	_, err = os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if !mayMake {
-			return key, fmt.Errorf("%s has token keys but no %s: bring it back from its backup", dir, personFile)
+			return key, fmt.Errorf("%s has token keys but no %s: bring it back from its backup", dir, name)
 		}
-		err = create(dir, personFile, personHeader+newSecret()+"\n")
+		err = create(dir, name, header+newSecret()+"\n")
 		if errors.Is(err, fs.ErrExist) {
 			err = nil // another process was quicker: its key is the one
 		}
@@ -68,9 +71,9 @@ func readOrMakePersonKey(dir string, mayMake bool) (key [secretSize]byte, err er
 	if err != nil {
 		return key, err
 	}
-	rest, ok := strings.CutPrefix(line, personHeader)
+	rest, ok := strings.CutPrefix(line, header)
 	if !ok {
-		return key, fmt.Errorf("%s is no person key of a format that is known", path)
+		return key, fmt.Errorf("%s is no %s key of a format that is known", path, strings.TrimSuffix(name, ".key"))
 	}
 	if key, ok = parseSecret(rest); !ok {
 		return key, fmt.Errorf("%s: its secret is damaged", path)

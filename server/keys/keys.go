@@ -1,8 +1,9 @@
 // Package keys keeps the server's secrets in a directory of its own, apart
-// from the data: the key that turns people into hashes, and the keys that
-// tickets and passes are sealed with.
+// from the data: the key that turns people into hashes, the keys that tickets
+// and passes are sealed with, and the key that the seeds of draws come from.
 //
 //	person.key       of the keyed hash of people; made once, never changed
+//	draw.key         of the seeds of draws; made where there is none
 //	token-1.key      of tickets and passes; more are added by Rotate
 //	token-2.key
 //
@@ -10,6 +11,12 @@
 // hand anyone can test guesses of who has booked. Without person.key the data
 // is sound but nobody in it can be recognised again; Fingerprint, which the
 // data may carry, lets a server notice before it serves.
+//
+// The seed of a draw is a function of draw.key, the campaign and the draw
+// (Seed), so it is nowhere on disk before the draw is performed and need not be
+// kept: only its hash is in the log, from before the first person joined. Where
+// draw.key is lost between the two, that draw cannot be performed: keep it as
+// long as a draw is pending.
 //
 // Rotation of token keys: Rotate adds a key that signs from a moment on; where
 // several servers share a line, copy the file to all of them before that
@@ -25,6 +32,7 @@
 package keys
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -46,7 +54,8 @@ type Keys struct {
 	Ring        *token.Ring
 	Fingerprint string // of person.key: 16 hex digits, no secret
 
-	dir string
+	dir  string
+	draw [secretSize]byte
 }
 
 // Open reads the secrets in dir. Where dir does not exist or holds none yet
@@ -73,7 +82,12 @@ func open(dir string, now time.Time) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	person, err := readOrMakePersonKey(dir, len(ids) == 0)
+	person, err := readOrMakeSecret(dir, personFile, personHeader, len(ids) == 0)
+	if err != nil {
+		return nil, err
+	}
+	// Directories from before there were draws have no draw.key.
+	draw, err := readOrMakeSecret(dir, drawFile, drawHeader, true)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +104,17 @@ func open(dir string, now time.Time) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Keys{Hasher: identity.NewHasher(person), Ring: ring, Fingerprint: fingerprint(person), dir: dir}, nil
+	return &Keys{Hasher: identity.NewHasher(person), Ring: ring, Fingerprint: fingerprint(person), dir: dir, draw: draw}, nil
+}
+
+// Seed returns the seed of a campaign's draw: HMAC-SHA-256 under draw.key of
+// the campaign's id and the draw's ordinal. It is always the same, and tells
+// nothing of the key or of other seeds.
+func (k *Keys) Seed(campaignID string, draw uint16) (seed [secretSize]byte) {
+	mac := hmac.New(sha256.New, k.draw[:])
+	mac.Write(fmt.Appendf(nil, "weir draw seed\n%s\n%d\n", campaignID, draw)) // a hash never fails
+	mac.Sum(seed[:0])
+	return seed
 }
 
 // Reload reads the token keys again and puts them in the place of the ring's.

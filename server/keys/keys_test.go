@@ -40,15 +40,15 @@ func TestOpenMakesWhatIsMissingAndKeepsIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]os.FileMode{"": 0o700, personFile: 0o600, tokenFile(1): 0o600} {
+	for name, want := range map[string]os.FileMode{"": 0o700, personFile: 0o600, drawFile: 0o600, tokenFile(1): 0o600} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil || info.Mode().Perm() != want {
 			t.Errorf("%q: %v, %v; want mode %v", name, info, err, want)
 		}
 	}
 	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) != 2 {
-		t.Errorf("the directory has %v, %v; want two files", entries, err)
+	if err != nil || len(entries) != 3 {
+		t.Errorf("the directory has %v, %v; want three files", entries, err)
 	}
 	second, err := Open(dir)
 	if err != nil {
@@ -63,7 +63,13 @@ func TestOpenMakesWhatIsMissingAndKeepsIt(t *testing.T) {
 	if raw, err := hex.DecodeString(first.Fingerprint); err != nil || len(raw) != 8 {
 		t.Errorf("the fingerprint is %q, want 16 hex digits", first.Fingerprint)
 	}
+	if first.Seed("c", 1) != second.Seed("c", 1) || first.Seed("c", 1) == first.Seed("c", 2) || first.Seed("c", 1) == first.Seed("d", 1) {
+		t.Error("the seeds of draws did not stay, or are not each their own")
+	}
 	other := mustOpen(t, t.TempDir())
+	if other.Seed("c", 1) == first.Seed("c", 1) {
+		t.Error("another directory has the same seeds")
+	}
 	if other.Fingerprint == first.Fingerprint || accepts(other, ticket(first)) {
 		t.Error("another directory has the same keys")
 	}
@@ -74,10 +80,15 @@ func TestOpenMakesWhatIsMissingAndKeepsIt(t *testing.T) {
 func TestGoldenDirectory(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, personFile, "weir-person-key 1 "+strings.Repeat("0a", 32)+"\n", 0o600)
+	write(t, dir, drawFile, "weir-draw-key 1 "+strings.Repeat("2b", 32)+"\n", 0o600)
 	write(t, dir, tokenFile(3), "weir-token-key 1 3 2026-01-02T03:04:05Z "+strings.Repeat("1f", 32)+"\n", 0o600)
 	k := mustOpen(t, dir)
 	if want := "1dd78532b1b58d6b"; k.Fingerprint != want {
 		t.Errorf("the fingerprint is %s, want %s", k.Fingerprint, want)
+	}
+	seed := k.Seed("kr-2021-50s", 1)
+	if want := "9eb5896b37b86685595dd9d87350a448fb5d29d8701c81bc17c9c154346dcfc6"; hex.EncodeToString(seed[:]) != want {
+		t.Errorf("the seed is %x, want %s", seed, want)
 	}
 	if got := k.Ring.Signer(); got != 3 {
 		t.Errorf("key %d signs, want 3", got)

@@ -29,8 +29,8 @@ func TestTotals(t *testing.T) {
 	if len(d.Warnings()) > 0 {
 		t.Errorf("warnings: %q", d.Warnings())
 	}
-	if d.Line.Enabled {
-		t.Error("the line is on")
+	if l := d.Line; !l.Enabled || l.OpensBefore != 30*time.Minute || l.Order != campaign.Draw {
+		t.Errorf("line: %+v", l)
 	}
 	want := "2021-07-19T20:00:00+09:00 2021-07-20T18:00:00+09:00 [0]; 2021-07-20T20:00:00+09:00 2021-07-21T18:00:00+09:00 [1]; " +
 		"2021-07-21T20:00:00+09:00 2021-07-24T18:00:00+09:00 [0 1]"
