@@ -41,8 +41,9 @@ type boundListener struct {
 
 	spare *os.File // nil while it could not be taken back; Accept's goroutine
 
-	mu    sync.Mutex
-	conns map[*boundConn]struct{} // open ones; guarded by mu
+	mu     sync.Mutex
+	conns  map[*boundConn]struct{} // open ones; guarded by mu
+	cutOff bool                    // closeConns was called; guarded by mu
 
 	closing    chan struct{}
 	closeOnce  sync.Once
@@ -97,9 +98,11 @@ func (l *boundListener) Close() error {
 	return l.closeError
 }
 
-// closeConns closes what is still open, for a shutdown past its deadline.
+// closeConns closes what is still open, and what a loop hands over from now on,
+// for a shutdown past its deadline.
 func (l *boundListener) closeConns() {
 	l.mu.Lock()
+	l.cutOff = true
 	open := make([]*boundConn, 0, len(l.conns))
 	for c := range l.conns {
 		open = append(open, c)
@@ -145,7 +148,11 @@ func (l *boundListener) track(c *boundConn) {
 	c.act.begin(reading, &l.clock)
 	l.mu.Lock()
 	l.conns[c] = struct{}{}
+	cutOff := l.cutOff
 	l.mu.Unlock()
+	if cutOff {
+		_ = c.cut() // as closeConns does
+	}
 }
 
 // refuse closes conn with a reset: nothing is left waiting in the kernel.

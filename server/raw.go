@@ -91,7 +91,7 @@ func addrPort(from unix.Sockaddr) netip.AddrPort {
 // rawConn is a connected socket that nobody polls yet. A loop reads and writes
 // it by its descriptor.
 type rawConn struct {
-	fd     int
+	fd     int // -1: closed
 	remote netip.AddrPort
 }
 
@@ -99,6 +99,7 @@ type rawConn struct {
 // rawConn is closed, whatever the outcome.
 func (c *rawConn) polled() (net.Conn, error) {
 	file := os.NewFile(uintptr(c.fd), "connection")
+	c.fd = -1
 	conn, err := net.FileConn(file) // has a descriptor of its own
 	if err = errors.Join(err, file.Close()); err != nil {
 		return nil, fmt.Errorf("poll connection: %w", err)
@@ -114,8 +115,15 @@ func (c *rawConn) Read([]byte) (int, error) { return 0, errRaw }
 // Write is for a polled connection.
 func (c *rawConn) Write([]byte) (int, error) { return 0, errRaw }
 
-// Close closes the descriptor.
-func (c *rawConn) Close() error { return unix.Close(c.fd) }
+// Close closes the descriptor, once: the number may be another's afterwards.
+func (c *rawConn) Close() error {
+	if c.fd < 0 {
+		return net.ErrClosed
+	}
+	fd := c.fd
+	c.fd = -1
+	return unix.Close(fd)
+}
 
 // SetLinger is that of net.TCPConn.
 func (c *rawConn) SetLinger(seconds int) error {

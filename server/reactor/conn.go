@@ -34,9 +34,9 @@ const (
 type conn struct {
 	socket   Socket
 	fd       int
-	in       []byte        // read, and not handed to the library yet; nil mostly
+	in       []byte        // read, and not handed to the library yet, of which it has room for all; nil mostly
 	out      []byte        // of an answer, not sent yet; nil mostly
-	since    int64         // of the reactor's clock: when it began what it does
+	since    int64         // by the reactor's clock: when it began what it does
 	ready    time.Duration // by the loop's clock: when it was queued, or a little before
 	hash     uint64        // of the client's address, for admission
 	requests int           // handed to the library, or refused
@@ -51,8 +51,19 @@ type conn struct {
 	closed   bool
 }
 
-// errEnd says that the other side has closed or broken the connection.
-var errEnd = errors.New("the connection has ended")
+var (
+	errEnd    = errors.New("the other side has closed or broken the connection")
+	errUnread = errors.New("too much waits for callers that do not read their answers")
+)
+
+// store keeps in in what is not handed to the library now.
+func (c *conn) store(b []byte) {
+	if len(b) == 0 {
+		c.in = nil
+		return
+	}
+	c.in = append(c.in[:0], b...)
+}
 
 // read reads into b what there is; 0 where there is nothing now.
 func (c *conn) read(b []byte) (int, error) {
@@ -75,8 +86,8 @@ func (c *conn) read(b []byte) (int, error) {
 	}
 }
 
-// write sends b and keeps in out what the socket does not take now.
-func (c *conn) write(b []byte) error {
+// write sends b and returns what the socket does not take now.
+func (c *conn) write(b []byte) (rest []byte, err error) {
 	for len(b) > 0 {
 		n, errno := rawWrite(c.fd, b)
 		switch errno {
@@ -84,20 +95,12 @@ func (c *conn) write(b []byte) error {
 			b = b[n:]
 		case unix.EINTR:
 		case unix.EAGAIN:
-			c.out = append(c.out, b...)
-			return nil
+			return b, nil
 		default:
-			return errEnd
+			return b, errEnd
 		}
 	}
-	return nil
-}
-
-// flush sends what is left in out.
-func (c *conn) flush() error {
-	rest := c.out
-	c.out = nil
-	return c.write(rest)
+	return nil, nil
 }
 
 // Handed is a connection on its way to the Other: the socket, and what was read

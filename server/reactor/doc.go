@@ -51,5 +51,7 @@
 //
 // A handler that blocks stops its loop, and with it the sockets of that loop:
 // handlers wait for locks that are held for microseconds, and for nothing else.
-// The deadlines are kept to within two ticks of a clock of some milliseconds.
+// A panic of the library or of a handler ends the process. The deadlines are
+// kept to within two ticks of a clock that stands while the process does. How
+// long an answer may wait for its record is the journal's to bound.
 package reactor

@@ -20,10 +20,12 @@ type Lane[A any] struct {
 	extent  extent
 	wrote   bool // something of the answer was written
 	keeping bool // the answer is kept: in the shelf's newest entry
+	asked   bool // the library has read since it began to serve
 }
 
 // Read gives the library the next whole request.
 func (l *Lane[A]) Read(b []byte) (int, error) {
+	l.asked = true
 	if l.current != nil {
 		if !l.wrote {
 			return 0, io.ErrUnexpectedEOF // for more of this request: there is none
@@ -83,7 +85,9 @@ func (l *Lane[A]) Whole(headers, body int) bool {
 	return l.extent.head-l.extent.line == headers && l.extent.size-l.extent.head == body
 }
 
-// Keep has the answer that is written next wait until the record is durable.
+// Keep has the answer that is written next wait until the record is durable in
+// j, which is the same for all answers of a reactor. It is called once a request
+// at most, before the answer is written.
 func (l *Lane[A]) Keep(j Journal, seq event.Seq, account A) {
 	l.keeping = true
 	l.loop.journal = j

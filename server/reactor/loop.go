@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -18,6 +19,7 @@ import (
 
 const (
 	eventsMax = 128
+	unsentMax = 64 << 20 // bytes of answers that wait for their callers to read, all connections of a loop together
 	// servedMax is how many requests a loop serves before it lets others have
 	// the processor: the goroutine that writes the log, above all.
 	servedMax = 8
@@ -48,8 +50,10 @@ type loop[A any] struct {
 	open     int             // of them
 	enforced int64           // of the reactor's clock: when enforce looked last
 	ready    []*conn         // that may have a request, in the order in which they became so
+	turn     int             // of ready: these have theirs before the loop looks around again
+	taken    int             // ≤ turn: these have had it
 	served   int             // requests since others had the processor
-	taken    int             // of ready
+	unsent   int             // bytes in conn.out of all; ≤ unsentMax
 	events   [eventsMax]unix.EpollEvent
 
 	ticked atomic.Bool // any goroutine: the clock has moved
@@ -57,9 +61,9 @@ type loop[A any] struct {
 
 	mu    sync.Mutex
 	inbox []Socket // mu: added and not taken yet
-	ended bool     // mu: nothing is taken any more
+	ended bool     // mu: nothing is taken any more, and bell may be another's descriptor
 
-	empty     chan struct{} // closed when the reactor drains and no connection is left
+	empty     chan struct{} // closed when the reactor drains or ends and no connection is left
 	emptyTold bool
 }
 
@@ -118,9 +122,15 @@ func (l *loop[A]) add(s Socket) {
 	l.wake()
 }
 
-// wake makes the loop look around. Any goroutine may call it.
+// wake makes the loop look around, unless it has ended. Any goroutine may call
+// it.
 func (l *loop[A]) wake() {
-	if l.rung.CompareAndSwap(false, true) {
+	if !l.rung.CompareAndSwap(false, true) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ended {
 		one := [8]byte{1}
 		_, _ = rawWrite(l.bell, one[:]) // full: it rings already
 	}
@@ -131,8 +141,15 @@ func (l *loop[A]) run() {
 	var waiting sync.WaitGroup
 	waiting.Go(func() { l.waiter.run(l.wake) })
 	for !l.reactor.stopped.Load() {
+		l.lane.asked = false
 		_ = l.reactor.config.Serve(&l.lane) // it ended a connection: that is no news
 		l.lane.end()
+		if !l.lane.asked {
+			// A library that does not even ask for a request would not the
+			// next moment either. The connections are kept to their paces.
+			time.Sleep(l.reactor.config.Paces.tick())
+			l.round()
+		}
 	}
 	l.closeAll()
 	close(l.waiter.asks)
@@ -141,10 +158,12 @@ func (l *loop[A]) run() {
 }
 
 // next reads the next whole request into b, which must be the library's whole
-// buffer, and waits for one. io.EOF says that the reactor was closed.
+// buffer, and waits for one. io.EOF says that the reactor was closed. Between
+// two looks around each connection has one turn, so that one that sends
+// requests without end holds up neither the others nor the kept answers.
 func (l *loop[A]) next(b []byte) (int, error) {
 	for {
-		for l.taken < len(l.ready) {
+		for l.taken < l.turn {
 			l.letOthers()
 			c := l.ready[l.taken]
 			l.taken++
@@ -153,11 +172,12 @@ func (l *loop[A]) next(b []byte) (int, error) {
 				return n, nil
 			}
 		}
-		l.ready, l.taken = l.ready[:0], 0
+		l.ready, l.taken, l.turn = slices.Delete(l.ready, 0, l.turn), 0, 0
 		if l.reactor.stopped.Load() {
 			return 0, io.EOF
 		}
 		l.round()
+		l.turn = len(l.ready)
 	}
 }
 
@@ -182,7 +202,8 @@ func (l *loop[A]) take(c *conn, b []byte) int {
 		return 0
 	}
 	n := copy(b, c.in)
-	if c.readable && n < len(b) {
+	extent, verdict := frame(b[:n])
+	if verdict == partial && c.readable && n < len(b) {
 		more, err := c.read(b[n:])
 		switch {
 		case err == nil:
@@ -194,14 +215,12 @@ func (l *loop[A]) take(c *conn, b []byte) int {
 			l.close(c)
 			return 0
 		}
+		extent, verdict = frame(b[:n])
 	}
-	if n == 0 {
-		return 0
-	}
-	extent, verdict := frame(b[:n])
 	switch {
+	case n == 0:
 	case verdict == whole:
-		l.store(c, b[extent.size:n])
+		c.store(b[extent.size:n])
 		if !l.admit(c, b[:extent.size]) {
 			return 0
 		}
@@ -210,22 +229,13 @@ func (l *loop[A]) take(c *conn, b []byte) int {
 	case verdict == odd || n == len(b) || extent.size > len(b):
 		l.hand(c, b[:n])
 	default:
-		l.store(c, b[:n])
+		c.store(b[:n])
 		if c.doing == idling {
 			l.begin(c, reading)
 		}
 		l.again(c)
 	}
 	return 0
-}
-
-// store keeps what is not handed to the library now.
-func (l *loop[A]) store(c *conn, b []byte) {
-	if len(b) == 0 {
-		c.in = nil
-		return
-	}
-	c.in = append([]byte(nil), b...)
 }
 
 // again queues c where there is something to be read.
@@ -241,18 +251,38 @@ func (l *loop[A]) begin(c *conn, what doing) { c.doing, c.since = what, l.reacto
 
 // send sends b on c, or as much of it as the socket takes for now.
 func (l *loop[A]) send(c *conn, b []byte) error {
-	if len(c.out) > 0 {
-		c.out = append(c.out, b...)
-		return nil
-	}
-	if err := c.write(b); err != nil {
-		l.close(c)
-		return err
-	}
-	if len(c.out) > 0 {
+	if len(c.out) == 0 {
+		var err error
+		if b, err = c.write(b); err != nil {
+			l.close(c)
+			return err
+		}
+		if len(b) == 0 {
+			return nil
+		}
 		l.begin(c, writing)
 	}
+	if l.unsent+len(b) > unsentMax {
+		l.close(c)
+		return errUnread
+	}
+	c.out = append(c.out, b...)
+	l.unsent += len(b)
 	return nil
+}
+
+// flush sends more of c.out.
+func (l *loop[A]) flush(c *conn) {
+	rest, err := c.write(c.out)
+	l.unsent -= len(c.out) - len(rest)
+	if c.out = rest; len(rest) == 0 {
+		c.out = nil
+	}
+	if err != nil {
+		l.close(c)
+		return
+	}
+	l.answered(c)
 }
 
 // answered ends the request of c: its answer is sent, or in c.out.
@@ -285,6 +315,10 @@ func (l *loop[A]) forget(c *conn) {
 	c.closed = true
 	l.conns[c.fd] = nil
 	l.open--
+	l.unsent -= len(c.out)
+	if l.open == 0 && l.reactor.draining.Load() {
+		l.wake() // to tell so
+	}
 }
 
 // hand gives the connection to the Other.
@@ -366,15 +400,11 @@ func (l *loop[A]) event(e *unix.EpollEvent) {
 	}
 	c := l.conns[e.Fd]
 	if c.doing == writing && e.Events&unix.EPOLLOUT != 0 {
-		if err := c.flush(); err != nil {
-			l.close(c)
-			return
-		}
-		l.answered(c)
+		l.flush(c)
 	}
 	if e.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 && !c.closed {
 		c.readable = true
-		c.last = c.last || e.Events&unix.EPOLLIN == 0 || e.Events&^uint32(unix.EPOLLIN|unix.EPOLLOUT) != 0
+		c.last = c.last || e.Events&^uint32(unix.EPOLLIN|unix.EPOLLOUT) != 0
 		l.again(c)
 	}
 }
@@ -424,7 +454,7 @@ func (l *loop[A]) adopt(s Socket) {
 // enforce keeps the connections to their paces.
 func (l *loop[A]) enforce() {
 	now := l.reactor.clock.Load()
-	if now-l.enforced < l.reactor.config.Paces.tick().Milliseconds() {
+	if time.Duration(now-l.enforced) < l.reactor.config.Paces.tick() {
 		return
 	}
 	l.enforced = now
@@ -436,24 +466,30 @@ func (l *loop[A]) enforce() {
 		if c == nil {
 			continue
 		}
-		switch late := now - c.since; {
-		case c.doing == reading && late > p.Read.Milliseconds():
+		switch late := time.Duration(now - c.since); {
+		case c.doing == reading && late > p.Read:
 			_ = l.send(c, l.reactor.config.Late()) // it is closed, whatever comes of it
 			l.close(c)
-		case c.doing == writing && late > p.Write.Milliseconds(), c.doing == idling && late > p.Idle.Milliseconds():
+		case c.doing == writing && late > p.Write, c.doing == idling && late > p.Idle:
 			l.close(c)
 		}
 	}
 }
 
-// drain closes what has no answer under way, and tells when all is closed.
+// drain closes what has no answer under way, and tells when nothing is left.
 func (l *loop[A]) drain() {
 	for _, c := range l.conns {
 		if c != nil && (c.doing == idling || c.doing == reading) {
 			l.close(c)
 		}
 	}
-	if l.open == 0 && !l.emptyTold {
+	if l.open == 0 {
+		l.tellEmpty()
+	}
+}
+
+func (l *loop[A]) tellEmpty() {
+	if !l.emptyTold {
 		l.emptyTold = true
 		close(l.empty)
 	}
@@ -478,4 +514,5 @@ func (l *loop[A]) closeAll() {
 			l.close(c)
 		}
 	}
+	l.tellEmpty()
 }

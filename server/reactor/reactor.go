@@ -51,9 +51,10 @@ type Config[A any] struct {
 	Other func(Handed)
 	// Late makes the whole answer to a request that takes too long to come.
 	Late func() []byte
-	// Left is told of each kept answer that has left, or never will since its
-	// connection is gone. Lost is told of one whose record is not known to be
-	// durable, and gives what is sent in its place; the connection ends then.
+	// Left is told once of each kept answer: that it leaves, or never will
+	// since its connection is gone. Lost is told before, of one whose record is
+	// not known to be durable, and gives what is sent in its place; the
+	// connection ends then.
 	Left func(account *A)
 	Lost func(account *A, err error) []byte
 }
@@ -65,8 +66,8 @@ type Reactor[A any] struct {
 	config Config[A]
 	loops  []*loop[A]
 	next   atomic.Uint32 // loop that the next connection goes to
-	began  time.Time     // of the clock: Config.Began
-	clock  atomic.Int64  // milliseconds since began, set at each tick
+	began  time.Time     // of Config.Began
+	clock  atomic.Int64  // nanoseconds that the reactor was at work, set at each tick
 
 	draining atomic.Bool
 	stopped  atomic.Bool
@@ -76,6 +77,9 @@ type Reactor[A any] struct {
 
 // New starts a reactor.
 func New[A any](config Config[A]) (*Reactor[A], error) {
+	if config.Loops < 1 {
+		return nil, fmt.Errorf("start reactor: %d loops, it takes at least one", config.Loops)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Reactor[A]{config: config, stop: cancel, began: config.Began}
 	var errs error
@@ -100,17 +104,24 @@ func New[A any](config Config[A]) (*Reactor[A], error) {
 	return r, nil
 }
 
-// tick moves the clock and has every loop look at it.
+// tick moves the clock and has every loop look at it. Where the process stood
+// still for long, the clock does not jump: what its callers sent meanwhile lies
+// in their sockets, and they are not to be called late for it.
 func (r *Reactor[A]) tick(ctx context.Context) {
-	ticker := time.NewTicker(min(r.config.Paces.tick(), restTick))
+	const ticksMax = 4 // that the clock moves in one go
+	step := min(r.config.Paces.tick(), restTick)
+	ticker := time.NewTicker(step)
 	defer ticker.Stop()
+	last := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		r.clock.Store(r.monotonic().Milliseconds())
+		now := time.Now()
+		r.clock.Add(int64(min(now.Sub(last), ticksMax*step)))
+		last = now
 		for _, l := range r.loops {
 			l.ticked.Store(true)
 			l.wake()
@@ -126,8 +137,9 @@ func (r *Reactor[A]) Add(s Socket) {
 	r.loops[r.next.Add(1)%uint32(len(r.loops))].add(s)
 }
 
-// Drain closes what is idle, has everything else closed when its answer has
-// left, and returns when no connection is left or ctx ends, with its error.
+// Drain closes what has no whole request under way, has everything else closed
+// when its answer has left, and returns when no connection is left or ctx ends,
+// with its error.
 func (r *Reactor[A]) Drain(ctx context.Context) error {
 	r.draining.Store(true)
 	for _, l := range r.loops {

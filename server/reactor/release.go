@@ -7,10 +7,12 @@ func (l *loop[A]) release() {
 	if l.shelf.n == 0 {
 		return
 	}
+	durable := l.journal.Durable()
 	if r, over := l.waiter.answer(); over && r.err != nil {
 		l.lose(r)
+	} else if over {
+		durable = max(durable, r.seq)
 	}
-	durable := l.journal.Durable()
 	for k := l.shelf.oldest(); k != nil && k.seq <= durable; k = l.shelf.oldest() {
 		l.deliver(k, k.bytes)
 	}
@@ -22,7 +24,7 @@ func (l *loop[A]) release() {
 // lose gives up the oldest answers that rest on records no newer than one that
 // is not known to be durable.
 func (l *loop[A]) lose(r waitResult) {
-	durable := l.journal.Durable()
+	durable := l.journal.Durable() // it may be by now
 	for k := l.shelf.oldest(); k != nil && k.seq <= r.seq; k = l.shelf.oldest() {
 		if k.seq <= durable {
 			l.deliver(k, k.bytes)
