@@ -45,6 +45,11 @@ func (s *Server) newFront(l *boundListener) (*front, error) {
 		return nil, fmt.Errorf("serve public listener: %w", err)
 	}
 	f.loops = loops
+	if err := l.Listener.(*rawListener).watched(loops.Watch); err != nil {
+		loops.Stop()
+		loops.Wait()
+		return nil, fmt.Errorf("serve public listener: %w", err)
+	}
 	return f, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -14,11 +15,18 @@ import (
 
 // rawListener accepts connections without registering them with the runtime's
 // poller: the loops have a poller of their own, and two would both be woken for
-// every byte.
+// every byte. For the same reason it is a loop that says when there is something
+// to accept (Reactor.Watch): busy loops would keep the runtime's poller waiting.
+//
+// Accept and SetDeadline belong to one goroutine.
 type rawListener struct {
 	*net.TCPListener
-	file *os.File // the same socket: the listener itself does not let others accept
-	conn syscall.RawConn
+	file     *os.File // the same socket: the listener itself does not let others accept
+	conn     syscall.RawConn
+	readable chan struct{} // has one where there may be something to accept
+	closed   chan struct{}
+	once     sync.Once
+	deadline time.Time // zero: none
 }
 
 // newRawListener takes over l. What it sets on l, accepted connections inherit.
@@ -33,7 +41,7 @@ func newRawListener(l *net.TCPListener) (*rawListener, error) {
 	}
 	// What is let through is decided once it is here, so a long queue in front
 	// of the listener would only make people stale.
-	const backlog = 512
+	const backlog = 128
 	var set error
 	err = conn.Control(func(fd uintptr) {
 		set = errors.Join(
@@ -44,38 +52,82 @@ func newRawListener(l *net.TCPListener) (*rawListener, error) {
 	if err = errors.Join(err, set); err != nil {
 		return nil, fmt.Errorf("take over listener: %w", errors.Join(err, file.Close()))
 	}
-	return &rawListener{TCPListener: l, file: file, conn: conn}, nil
+	return &rawListener{
+		TCPListener: l, file: file, conn: conn,
+		readable: make(chan struct{}, 1), closed: make(chan struct{}),
+	}, nil
+}
+
+// watched has the loops say when there is something to accept.
+func (l *rawListener) watched(by func(fd int, readable func()) error) error {
+	var failed error
+	err := l.conn.Control(func(fd uintptr) {
+		failed = by(int(fd), func() {
+			select {
+			case l.readable <- struct{}{}:
+			default:
+			}
+		})
+	})
+	return errors.Join(err, failed)
 }
 
 // Close stops accepting.
-func (l *rawListener) Close() error { return errors.Join(l.TCPListener.Close(), l.file.Close()) }
+func (l *rawListener) Close() error {
+	err := net.ErrClosed
+	l.once.Do(func() {
+		close(l.closed)
+		err = errors.Join(l.TCPListener.Close(), l.file.Close())
+	})
+	return err
+}
 
 // SetDeadline bounds how long Accept waits.
-func (l *rawListener) SetDeadline(t time.Time) error { return l.file.SetDeadline(t) }
+func (l *rawListener) SetDeadline(t time.Time) error {
+	l.deadline = t
+	return nil
+}
 
 // Accept returns the next connection, a *rawConn.
 func (l *rawListener) Accept() (net.Conn, error) {
 	c := &rawConn{}
-	var failed error
-	err := l.conn.Read(func(fd uintptr) bool {
+	for {
 		var from unix.Sockaddr
-		c.fd, from, failed = unix.Accept4(int(fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		if errors.Is(failed, unix.EAGAIN) {
-			return false
+		var failed error
+		err := l.conn.Control(func(fd uintptr) {
+			c.fd, from, failed = unix.Accept4(int(fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		})
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("accept: %w", net.ErrClosed) // it fails for no other reason
+		case failed == nil:
+			c.remote = addrPort(from)
+			return c, nil
+		case !errors.Is(failed, unix.EAGAIN):
+			return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.Addr(), Err: os.NewSyscallError("accept4", failed)}
 		}
-		c.remote = addrPort(from)
-		return true
-	})
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, err
+		if err := l.wait(); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("accept: %w", net.ErrClosed) // waiting fails for no other reason
+}
+
+// wait returns when there may be something to accept.
+func (l *rawListener) wait() error {
+	var late <-chan time.Time
+	if !l.deadline.IsZero() {
+		timer := time.NewTimer(time.Until(l.deadline))
+		defer timer.Stop()
+		late = timer.C
 	}
-	if failed != nil {
-		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.Addr(), Err: os.NewSyscallError("accept4", failed)}
+	select {
+	case <-l.readable:
+		return nil
+	case <-late:
+		return fmt.Errorf("accept: %w", os.ErrDeadlineExceeded)
+	case <-l.closed:
+		return fmt.Errorf("accept: %w", net.ErrClosed)
 	}
-	return c, nil
 }
 
 func addrPort(from unix.Sockaddr) netip.AddrPort {

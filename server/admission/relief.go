@@ -29,8 +29,8 @@ func (r Relief) RestOf(turn uint64) time.Duration {
 // hundred connections a second.
 const (
 	restMin     = 20 * time.Millisecond
-	restMax     = 2 * time.Second
-	acceptMax   = 10 * time.Millisecond // of AcceptEvery
+	restMax     = 100 * time.Millisecond
+	acceptMax   = 500 * time.Microsecond // of AcceptEvery
 	reliefEvery = 100 * time.Millisecond
 
 	restFrom   = 2   // times the aim: from there on connections rest

@@ -19,7 +19,7 @@ type Settings struct {
 func DefaultSettings() Settings {
 	return Settings{
 		Interval:    20 * time.Millisecond,
-		QueueDelay:  time.Millisecond,
+		QueueDelay:  10 * time.Millisecond,
 		CommitDelay: 50 * time.Millisecond,
 		JournalFill: 0.5,
 		Refusing:    0.04,

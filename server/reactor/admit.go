@@ -26,6 +26,7 @@ type guarding struct {
 	turn     uint64          // refusals so far
 	date     []byte          // the Date line of refusals
 	out      []byte          // scratch
+	stale    [8 << 10]byte   // scratch of dismiss
 	refusing time.Duration   // spent on refusals since the desk was told
 	told     time.Duration   // when the desk was told what time went into
 	idle     time.Duration   // spent waiting since then
@@ -42,8 +43,15 @@ func (l *loop[A]) admit(c *conn, b []byte) bool {
 		l.refuse(c, b, admission.Answer{Reason: admission.TooMany, After: 1 + int(wait/time.Second)})
 		return false
 	}
-	g.desk.Delay(l.now - c.ready)
-	if g.desk.Admit(admission.Classify(b), b, admission.Peer{Hash: c.hash, Through: c.through}) {
+	g.desk.Delay(max(l.now-c.ready, l.behind))
+	class := admission.Classify(b)
+	if l.behind > 0 && class >= admission.Hold {
+		// It is among the newest: those who wait longer are left unread in its
+		// place, at no cost.
+		g.desk.Let(class)
+		return true
+	}
+	if g.desk.Admit(class, b, admission.Peer{Hash: c.hash, Through: c.through}) {
 		return true
 	}
 	l.refuse(c, b, admission.Answer{Reason: admission.Overloaded})

@@ -50,14 +50,17 @@ type loop[A any] struct {
 	open     int             // of them
 	enforced int64           // of the reactor's clock: when enforce looked last
 	ready    []*conn         // that may have a request, in the order in which they became so
-	turn     int             // of ready: these have theirs before the loop looks around again
-	taken    int             // ≤ turn: these have had it
+	first    int             // of ready: from here to turn they have theirs before the loop looks around again
+	turn     int             // ≥ first
+	taken    int             // first ≤ taken ≤ turn: these have had it
+	behind   time.Duration   // how long the oldest of ready has waited, where that is too long; else 0
 	served   int             // requests since others had the processor
 	unsent   int             // bytes in conn.out of all; ≤ unsentMax
 	events   [eventsMax]unix.EpollEvent
 
-	ticked atomic.Bool // any goroutine: the clock has moved
-	rung   atomic.Bool // any goroutine: bell has a count
+	readable atomic.Pointer[func()] // any goroutine: of watch
+	ticked   atomic.Bool            // any goroutine: the clock has moved
+	rung     atomic.Bool            // any goroutine: bell has a count
 
 	mu    sync.Mutex
 	inbox []Socket // mu: added and not taken yet
@@ -172,12 +175,13 @@ func (l *loop[A]) next(b []byte) (int, error) {
 				return n, nil
 			}
 		}
-		l.ready, l.taken, l.turn = slices.Delete(l.ready, 0, l.turn), 0, 0
+		l.ready = slices.Delete(l.ready, l.first, l.turn)
+		l.first, l.taken, l.turn = 0, 0, 0
 		if l.reactor.stopped.Load() {
 			return 0, io.EOF
 		}
 		l.round()
-		l.turn = len(l.ready)
+		l.pick()
 	}
 }
 
@@ -199,6 +203,10 @@ func (l *loop[A]) letOthers() {
 // take reads a request of c into b. It returns 0 where there is none to serve.
 func (l *loop[A]) take(c *conn, b []byte) int {
 	if c.closed || c.resting || c.doing == waiting || c.doing == writing {
+		return 0
+	}
+	if l.desk != nil && l.now-c.ready > staleAfter {
+		l.dismiss(c)
 		return 0
 	}
 	n := copy(b, c.in)
@@ -229,20 +237,27 @@ func (l *loop[A]) take(c *conn, b []byte) int {
 	case verdict == odd || n == len(b) || extent.size > len(b):
 		l.hand(c, b[:n])
 	default:
-		c.store(b[:n])
-		if c.doing == idling {
-			l.begin(c, reading)
-		}
-		l.again(c)
+		l.await(c, b[:n])
 	}
 	return 0
+}
+
+// await keeps the beginning of a request until the rest is there.
+func (l *loop[A]) await(c *conn, b []byte) {
+	c.store(b)
+	if c.doing == idling {
+		l.begin(c, reading)
+	}
+	l.again(c)
 }
 
 // again queues c where there is something to be read.
 func (l *loop[A]) again(c *conn) {
 	if c.readable && !c.queued && !c.resting {
 		c.queued = true
-		c.ready = l.polled
+		if c.ready = l.polled; c.aged {
+			c.ready, c.aged = l.now-dataAge(c.fd), false
+		}
 		l.ready = append(l.ready, c)
 	}
 }
@@ -389,8 +404,26 @@ func (l *loop[A]) handle(n int) {
 	l.polled = l.now
 }
 
+// watchedEvent stands for the descriptor of watch.
+const watchedEvent = -1
+
+func (l *loop[A]) watch(fd int, readable func()) error {
+	l.readable.Store(&readable)
+	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: watchedEvent}
+	if err := unix.EpollCtl(l.poll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+		return fmt.Errorf("watch listener: %w", err)
+	}
+	return nil
+}
+
 // event takes what epoll says of one descriptor.
 func (l *loop[A]) event(e *unix.EpollEvent) {
+	if e.Fd == watchedEvent {
+		if readable := l.readable.Load(); readable != nil {
+			(*readable)()
+		}
+		return
+	}
 	if int(e.Fd) == l.bell {
 		l.answerBell()
 		return
@@ -441,7 +474,7 @@ func (l *loop[A]) adopt(s Socket) {
 	if fd >= len(l.conns) {
 		l.conns = append(l.conns, make([]*conn, fd+1-len(l.conns)+64)...)
 	}
-	c := &conn{socket: s, fd: fd}
+	c := &conn{socket: s, fd: fd, aged: l.desk != nil}
 	if g := &l.guarding; g.desk != nil && g.Limiter != nil {
 		c.proxy = g.Clients.Trusts(s.Remote().Addr())
 		c.hash = g.Limiter.Hash(s.Remote().Addr())

@@ -129,6 +129,10 @@ func (r *Reactor[A]) tick(ctx context.Context) {
 	}
 }
 
+// Watch calls readable in a loop's goroutine whenever the descriptor, a
+// listener, has become readable. It is called once.
+func (r *Reactor[A]) Watch(fd int, readable func()) error { return r.loops[0].watch(fd, readable) }
+
 // monotonic is the time since Config.Began.
 func (r *Reactor[A]) monotonic() time.Duration { return time.Since(r.began) }
 

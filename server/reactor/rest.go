@@ -31,7 +31,7 @@ func (l *loop[A]) rouse() {
 		slot := &l.rests.slots[l.rests.at%restSlots]
 		for i, c := range *slot {
 			(*slot)[i] = nil
-			c.resting = false
+			c.resting, c.aged = false, true
 			if !c.closed && c.doing == idling {
 				l.again(c)
 			}
