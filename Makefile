@@ -31,6 +31,7 @@ CRASH_TIMEOUT ?= 4h
 WEIR_CRASH_ROUNDS ?= 2000
 FUZZTIME          ?= 30s
 BENCH             ?=
+OVERLOAD          ?=
 DEMO              ?=
 
 .PHONY: help
@@ -87,6 +88,10 @@ bench-peers: bench-peers-needs ## Measure the same bookings at weir, Redis and P
 .PHONY: bench-peers-needs
 bench-peers-needs:
 	@.ci/need redis-server postgres:postgresql
+.PHONY: overload
+# A control group with a CPU quota takes root.
+overload: ## Offer bookings at up to 20 times the capacity (root; OVERLOAD="-step 5s"); table, figures and pictures go to out/
+	$(GO) run ./loadtest/overload/main $(OVERLOAD) </dev/null
 
 .PHONY: crash
 crash: test-needs ## Kill a loaded server WEIR_CRASH_ROUNDS times and judge what it kept (about an hour)

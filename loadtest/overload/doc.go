@@ -1,0 +1,35 @@
+//go:build linux
+
+// Package overload asks what a server does that is asked for more than it can
+// do: bookings are offered in an open loop at multiples of its capacity, to
+// weir serve as it is and to the same server without admission, and what comes
+// of them is told: work done in time, how long it took, what was refused and
+// what that cost.
+//
+// # Method
+//
+//  1. Each server is a process with a data directory of its own, under a CPU
+//     quota (a control group) so small that one thread can offer twenty times
+//     what the server can do. Without the right to make a control group there
+//     is no run.
+//  2. Capacity is measured with a closed loop: bookings a second when 256 people
+//     always wait, so that commits come in groups.
+//  3. Each booking is by another person with a pass, for a slot of many. It is
+//     due at a fixed rate. What is booked within two seconds of being due is
+//     goodput.
+//  4. Whoever has no answer when their patience ends closes the connection and
+//     leaves. Connections are bounded, as a proxy in front bounds them; who
+//     finds none free within a moment is shed there, and counts as offered.
+//  5. The first seconds of a step are not counted: a queue needs them to fill,
+//     and a controller to see it.
+//  6. After ten times the capacity the load falls back to 0.8 times, in the same
+//     run. In a storm of retries everybody refused asks again at once, three
+//     times, and then loads the page and starts over.
+//
+// # Not protected against
+//
+// The figures hold for a server that a quota stops for some milliseconds at a
+// time, and latency has that in it. They say what happens around the capacity,
+// and nothing about how large it is on a whole machine. A run in which the
+// loader was late itself is reported as invalid.
+package overload

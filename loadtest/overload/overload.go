@@ -1,0 +1,186 @@
+//go:build linux
+
+package overload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"weir/loadtest/process"
+)
+
+// Options say how long and how hard. Zero values are replaced by Defaults.
+type Options struct {
+	Binary    string        // of weir; built where empty
+	Dir       string        // for data, on the disk that is measured; the system's place for such where empty
+	Share     float64       // of one CPU, for the server
+	Multiples []float64     // of the capacity, of the steps
+	Step      time.Duration // length of each, of the surge and of the pulse that sets a storm off
+	Settle    time.Duration // at the start of a step, not counted
+	After     time.Duration // that a surge and a storm are watched for when they are over
+
+	Connections int
+	Patience    time.Duration // of people, from when they are due
+	ConnectWait time.Duration // for a free connection
+
+	Log func(format string, args ...any) // progress; nil: none
+}
+
+// Defaults take about seven minutes.
+func Defaults() Options {
+	return Options{
+		Share: 0.05, Multiples: []float64{0.5, 0.8, 1, 2, 5, 10, 20},
+		Step: 12 * time.Second, Settle: 4 * time.Second, After: 15 * time.Second,
+		Connections: 8000, Patience: 4 * time.Second, ConnectWait: 250 * time.Millisecond,
+	}
+}
+
+const (
+	goodWithin     = 2 * time.Second // of being due
+	usual          = 0.8             // of the capacity: the load that is to be no trouble
+	surge          = 10              // times the capacity, before the fall
+	pulse          = 3               // times the capacity, that sets a storm off
+	recoverWithin  = 5 * time.Second
+	readyTimeout   = time.Minute
+	groupName      = "weir-overload"
+	capacityPeople = 60_000
+)
+
+// Run measures and returns what it found, with every threshold checked. It
+// fails where it can't measure: no quota (ErrQuota), a server that ends. What
+// was measured until then is in the report.
+func Run(ctx context.Context, o Options) (report *Report, err error) {
+	o.setDefaults()
+	report = newReport(&o)
+	dir, err := os.MkdirTemp(o.Dir, "weir-overload-")
+	if err != nil {
+		return report, fmt.Errorf("overload: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	group, err := newQuota(fmt.Sprintf("%s-%d", groupName, os.Getpid()), o.Share)
+	if err != nil {
+		return report, fmt.Errorf("overload: %w", err)
+	}
+	defer func() { err = errors.Join(err, group.remove()) }()
+	if o.Binary == "" {
+		if o.Binary, err = process.Build(ctx, dir); err != nil {
+			return report, fmt.Errorf("overload: %w", err)
+		}
+	}
+	r := &runner{Options: o, group: group, report: report}
+	if r.stage, err = newStage(dir); err != nil {
+		return report, fmt.Errorf("overload: %w", err)
+	}
+	if err := r.measure(ctx); err != nil {
+		return report, fmt.Errorf("overload: %w", err)
+	}
+	report.check()
+	return report, nil
+}
+
+func (o *Options) setDefaults() {
+	d := Defaults()
+	replace(&o.Share, d.Share)
+	replace(&o.Step, d.Step)
+	replace(&o.Settle, d.Settle)
+	replace(&o.After, d.After)
+	replace(&o.Connections, d.Connections)
+	replace(&o.Patience, d.Patience)
+	replace(&o.ConnectWait, d.ConnectWait)
+	if len(o.Multiples) == 0 {
+		o.Multiples = d.Multiples
+	}
+	if o.Log == nil {
+		o.Log = func(string, ...any) {}
+	}
+}
+
+func replace[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// runner is one Run.
+type runner struct {
+	Options
+	stage  *stage
+	group  *quota
+	report *Report
+	next   int64 // person who has not asked yet, on the server at hand
+}
+
+// measure takes one server after the other, so that each has the machine to
+// itself: first the control, whose capacity is the measure for both.
+func (r *runner) measure(ctx context.Context) error {
+	arms, err := r.arms(ctx)
+	if err != nil {
+		return err
+	}
+	for _, arm := range arms {
+		r.report.Arms = append(r.report.Arms, arm)
+		if err := r.measureArm(ctx, arm); err != nil {
+			return fmt.Errorf("%s: %w", arm.Name, err)
+		}
+	}
+	return nil
+}
+
+func (r *runner) measureArm(ctx context.Context, arm *Arm) (err error) {
+	s, err := r.start(ctx, arm)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Stop()) }()
+	if r.report.Capacity == 0 {
+		if r.report.Capacity, err = r.capacity(ctx, s); err != nil {
+			return fmt.Errorf("capacity: %w", err)
+		}
+		r.Log("capacity: %.0f bookings/s with %.3f of a CPU", r.report.Capacity, r.Share)
+		if err := r.stage.mint(r.peopleNeeded()); err != nil {
+			return err
+		}
+	}
+	r.next = capacityPeople
+	for _, multiple := range r.Multiples {
+		step, err := r.step(ctx, s, multiple)
+		if err != nil {
+			return fmt.Errorf("%g times the capacity: %w", multiple, err)
+		}
+		arm.Steps = append(arm.Steps, step)
+		r.Log("%s: %s", arm.Name, step)
+	}
+	if arm.Fall, err = r.fall(ctx, s); err != nil {
+		return fmt.Errorf("surge and fall: %w", err)
+	}
+	r.Log("%s: %s", arm.Name, arm.Fall)
+	if arm.Storm, err = r.storm(ctx, s); err != nil {
+		return fmt.Errorf("storm of retries: %w", err)
+	}
+	r.Log("%s: %s", arm.Name, arm.Storm)
+	return nil
+}
+
+// peopleNeeded is how many ask one server, with some to spare for rounding.
+func (r *runner) peopleNeeded() int {
+	arrivals := arrivalsOf(r.fallLoad()) + arrivalsOf(r.stormLoad())
+	for _, multiple := range r.Multiples {
+		arrivals += arrivalsOf(r.stepLoad(multiple))
+	}
+	return capacityPeople + int(arrivals*r.report.Capacity) + 10*(len(r.Multiples)+2)
+}
+
+// median of some values; of an even number the mean of the two in the middle.
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	if n == 0 {
+		return 0
+	}
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}

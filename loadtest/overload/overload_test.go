@@ -1,0 +1,312 @@
+//go:build linux
+
+package overload
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"flag"
+	"image/png"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"weir/loadtest/openloop"
+
+	"github.com/valyala/fasthttp"
+	"go.uber.org/goleak"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the golden files again")
+
+// A stopped fasthttp server leaves one goroutine asleep for ten seconds more.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+}
+
+// TestRun is the whole thing on a real server, for some seconds: what it
+// measures means nothing then, but all of it is there. Who may set no quota
+// gets an error that says so, and no figures.
+func TestRun(t *testing.T) {
+	report, err := Run(t.Context(), Options{
+		Share: 0.1, Multiples: []float64{0.8, 3}, Step: 1500 * time.Millisecond, Settle: 500 * time.Millisecond,
+		After: time.Second, Patience: time.Second, Connections: 500, Log: t.Logf, Dir: t.TempDir(),
+	})
+	if os.Geteuid() != 0 {
+		if !errors.Is(err, ErrQuota) || len(report.Arms) > 0 {
+			t.Errorf("without root: %v", err)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Capacity <= 0 || len(report.Arms) == 0 || len(report.Checks) == 0 {
+		t.Fatalf("report %+v", report)
+	}
+	for _, a := range report.Arms {
+		if len(a.Steps) != 2 || a.Fall == nil || a.Storm == nil || a.Storm.Requests < a.Storm.People {
+			t.Fatalf("%s: %+v", a.Name, a)
+		}
+		for _, s := range a.Steps {
+			ended := int64(0)
+			for _, n := range s.Outcomes {
+				ended += n
+			}
+			if due := int64(s.Offered); ended != due || s.Booked == 0 || s.ServerCPUSeconds <= 0 {
+				t.Errorf("%s: %d of %d requests ended: %+v", a.Name, ended, due, s)
+			}
+		}
+	}
+	if report.Passed() {
+		t.Error("a run of a second proved everything")
+	}
+}
+
+func TestQuotaHolds(t *testing.T) {
+	const share = 0.05
+	q, err := newQuota("weir-overload-test", share)
+	if os.Geteuid() != 0 {
+		if !errors.Is(err, ErrQuota) {
+			t.Errorf("without root: %v", err)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	busy := exec.CommandContext(t.Context(), "sh", "-c", "while :; do :; done")
+	busy.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := busy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.add(busy.Process.Pid); err != nil {
+		t.Error(err)
+	}
+	before, err1 := processCPU(busy.Process.Pid)
+	began := time.Now()
+	<-time.After(time.Second)
+	after, err2 := processCPU(busy.Process.Pid)
+	used, elapsed := after-before, time.Since(began)
+	_, _ = busy.Process.Kill(), busy.Wait()
+	if err := errors.Join(err1, err2, q.remove()); err != nil {
+		t.Fatal(err)
+	}
+	if most := time.Duration(1.5 * share * float64(elapsed)); used > most || used == 0 {
+		t.Errorf("used %v of a CPU in %v, at most %v", used, elapsed, most)
+	}
+}
+
+func TestQuotaRefuses(t *testing.T) {
+	if _, err := newQuota("weir-overload-test", 1e-6); !errors.Is(err, ErrQuota) {
+		t.Errorf("a millionth of a CPU: %v", err)
+	}
+	if _, err := makeGroup(filepath.Join(t.TempDir(), "missing", "group"), nil); !errors.Is(err, ErrQuota) {
+		t.Errorf("no hierarchy: %v", err)
+	}
+}
+
+// TestStormIsBounded has a server that refuses everybody: each person asks 16
+// times, loads the page three times, and leaves.
+func TestStormIsBounded(t *testing.T) {
+	var bookings, pages atomic.Int64
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &fasthttp.Server{CloseOnShutdown: true, NoDefaultDate: true, Handler: func(ctx *fasthttp.RequestCtx) {
+		if ctx.IsPost() {
+			bookings.Add(1)
+			ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
+			ctx.SetBodyString(`{"status":503,"code":"overloaded"}`)
+			return
+		}
+		pages.Add(1)
+	}}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	s, err := newStage(t.TempDir())
+	if err == nil {
+		err = s.mint(20)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	curve, err := openloop.Steady(200, 100*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &impatient{stage: s, curve: curve, seen: newSheet(0), people: make([]patience, curve.Count())}
+	engine, err := openloop.New(openloop.Options{
+		Addr: listener.Addr().String(), Labels: []string{"all"}, Clients: 21,
+		Driver: func(int) openloop.Driver { return d },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := engine.Run(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(server.Shutdown(), <-served); err != nil {
+		t.Error(err)
+	}
+	if bookings.Load() != 20*16 || pages.Load() != 20*3 || d.left != 20 || d.requests != 20*19 {
+		t.Errorf("%d bookings, %d pages, %d left, %d requests", bookings.Load(), pages.Load(), d.left, d.requests)
+	}
+	if n := d.seen.outcomes()["503 overloaded"]; n != 20*16 {
+		t.Errorf("outcomes %v", d.seen.outcomes())
+	}
+}
+
+func TestSheet(t *testing.T) {
+	s := newSheet(10 * time.Second)
+	at := func(due, latency time.Duration, status int, body string) {
+		s.due(due)
+		s.note(due, &openloop.Answer{Status: status, Body: []byte(body), At: due + latency})
+	}
+	at(9*time.Second, time.Millisecond, 201, "")                                 // too early to count
+	at(10*time.Second, time.Millisecond, 201, `{"code":"7K2QF-93TMD"}`)          // good
+	at(11500*time.Millisecond, 3*time.Second, 201, "")                           // too late
+	at(12*time.Second, 2*time.Second, 200, "")                                   // just in time
+	at(13*time.Second, time.Millisecond, 503, `{"status":503,"code":"x","a":1}`) // refused
+	at(13*time.Second, time.Millisecond, 502, "")
+	s.due(14 * time.Second)
+	s.note(14*time.Second, &openloop.Answer{Failure: openloop.TimedOut, At: 20 * time.Second})
+	if s.dueCount != 6 || s.goodCount != 2 || s.booked != 4 || s.refused != 2 {
+		t.Errorf("%d due, %d good, %d booked, %d refused", s.dueCount, s.goodCount, s.booked, s.refused)
+	}
+	encoded, err := json.Marshal(s.outcomes())
+	if want := `{"200":1,"201":2,"502":1,"503 x":1,"timed out":1}`; err != nil || string(encoded) != want {
+		t.Errorf("outcomes %s, want %s", encoded, want)
+	}
+	if share, known := s.meanShare(1, time.Second, 4*time.Second); !known || share != 1.0/3 {
+		t.Errorf("share %g %v: only the third second of three had one in time", share, known)
+	}
+	if _, known := s.meanShare(1, 5*time.Second, 5*time.Second); known {
+		t.Error("the share of no time is known")
+	}
+}
+
+// sample is a report of a server that does all that it should.
+func sample() *Report {
+	arm := func(name string, collapses bool) *Arm {
+		a := &Arm{Name: name, Fall: &Fall{Multiple: surge}, Storm: &Storm{}}
+		a.Fall.Share, a.Fall.Known, a.Storm.Share, a.Storm.Known = 1, true, 0.99, true
+		for _, m := range []float64{0.5, 0.8, 1, 2, 5, 10, 20} {
+			s := &Step{Multiple: m, Offered: 1000 * m, Goodput: 1000 * min(m, 0.97), P50Millis: 5, P99Millis: 20 + m, Booked: int64(8000 * min(m, 0.97))}
+			s.Seconds, s.ServerCPUSeconds = 8, 0.4*min(m, 1)
+			s.Outcomes = map[string]int64{"201": s.Booked}
+			if m > 1 {
+				s.Refused = int64(1000 * m)
+				s.Outcomes["503 overloaded"] = s.Refused
+			}
+			if collapses && m > 1 {
+				s.Goodput, s.P99Millis = 100/m, 3900
+			}
+			a.Steps = append(a.Steps, s)
+		}
+		return a
+	}
+	r := &Report{Capacity: 1000, Share: 0.05, Arms: []*Arm{arm(withoutAdmission, true), arm(withAdmission, false)}}
+	r.check()
+	return r
+}
+
+func TestChecks(t *testing.T) {
+	if r := sample(); !r.Passed() {
+		t.Errorf("good report: %v", r.Checks)
+	}
+	for what, spoil := range map[string]func(a *Arm){
+		"goodput at 10 times": func(a *Arm) { a.at(10).Goodput = 850 },
+		"p99 of who is":       func(a *Arm) { a.at(10).P99Millis = 50 },
+		"goodput 5 s after":   func(a *Arm) { a.Fall.Share = 0.94 },
+		"bookings 5 s after":  func(a *Arm) { a.Storm.Known = false },
+		"server CPU of a":     func(a *Arm) { a.at(10).ServerCPUSeconds = 2 },
+		"runs in which the":   func(a *Arm) { a.Steps[0].Invalid = "late" },
+	} {
+		r := sample()
+		spoil(r.Arms[1])
+		r.Checks = nil
+		r.check()
+		for _, c := range r.Checks {
+			if c.Passed == strings.HasPrefix(c.What, what) {
+				t.Errorf("%s is spoilt: %v", what, c)
+			}
+		}
+		if r.Passed() {
+			t.Errorf("%s is spoilt, and all is well", what)
+		}
+	}
+	if (&Report{}).Passed() {
+		t.Error("nothing measured, and all is well")
+	}
+}
+
+func TestReportIsWritten(t *testing.T) {
+	r := sample()
+	golden(t, "report.txt", r.WriteTable)
+	golden(t, "report.svg", r.WriteSVG)
+	var encoded, picture bytes.Buffer
+	if err := errors.Join(r.WriteJSON(&encoded), r.WritePNG(&picture)); err != nil {
+		t.Fatal(err)
+	}
+	var back Report
+	if err := json.Unmarshal(encoded.Bytes(), &back); err != nil || back.Arms[1].Steps[6].Goodput != 970 {
+		t.Errorf("JSON: %v", err)
+	}
+	image, err := png.Decode(&picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[colour]int{}
+	for y := range image.Bounds().Dy() {
+		for x := range image.Bounds().Dx() {
+			red, green, blue, _ := image.At(x, y).RGBA()
+			found[colour(red>>8<<16|green>>8<<8|blue>>8)]++
+		}
+	}
+	for name, c := range armColours {
+		if found[c] < 1000 {
+			t.Errorf("%d pixels %s", found[c], name)
+		}
+	}
+	if image.Bounds().Dx() != 2*chartWidth || found[ink] < 1000 {
+		t.Errorf("picture of %v with %d pixels of ink", image.Bounds(), found[ink])
+	}
+}
+
+// golden compares what is written with a file of testdata; SVG must be XML.
+func golden(t *testing.T, name string, write func(io.Writer) error) {
+	t.Helper()
+	var got bytes.Buffer
+	if err := write(&got); err != nil {
+		t.Fatal(err)
+	}
+	if strings.HasSuffix(name, ".svg") {
+		if err := xml.Unmarshal(got.Bytes(), new(struct{})); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	file := filepath.Join("testdata", name)
+	if *rewrite {
+		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("%s differs; -rewrite writes it again:\n%s", name, got.Bytes())
+	}
+}
