@@ -33,6 +33,7 @@ FUZZTIME          ?= 30s
 BENCH             ?=
 OVERLOAD          ?=
 DEMO              ?=
+SURGE             ?=
 
 .PHONY: help
 help: ## List the targets
@@ -88,14 +89,21 @@ bench-peers: bench-peers-needs ## Measure the same bookings at weir, Redis and P
 .PHONY: bench-peers-needs
 bench-peers-needs:
 	@.ci/need redis-server postgres:postgresql
+
 .PHONY: overload
 # A control group with a CPU quota takes root.
 overload: ## Offer bookings at up to 20 times the capacity (root; OVERLOAD="-step 5s"); table, figures and pictures go to out/
+	@mkdir -p out
 	$(GO) run ./loadtest/overload/main $(OVERLOAD) </dev/null
 
 .PHONY: crash
 crash: test-needs ## Kill a loaded server WEIR_CRASH_ROUNDS times and judge what it kept (about an hour)
 	@WEIR_CRASH_ROUNDS=$(WEIR_CRASH_ROUNDS) $(GO) test -count=1 -timeout $(CRASH_TIMEOUT) -v ./loadtest/crash </dev/null
+
+.PHONY: surge
+surge: build ## Ten million requests from start to judged report, (SURGE="--kill-every 2m")
+	@mkdir -p out
+	bin/weirload run --scenario opening-2021-07-19 --out out/surge.json --html out/surge.html --hlog out/surge.hlog $(SURGE) </dev/null
 
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder, each for FUZZTIME (30s)

@@ -22,9 +22,10 @@ import (
 )
 
 const (
-	damageReach  = 64 << 10 // bytes at the log's end that are damaged
-	damageTries  = 16       // of each kind
-	damageLength = 700 * time.Millisecond
+	commandTimeout = 30 * time.Second
+	damageReach    = 64 << 10 // bytes at the log's end that are damaged
+	damageTries    = 16       // of each kind
+	damageLength   = 700 * time.Millisecond
 )
 
 // logReport is the part of `weir verify --json` that is looked at.

@@ -3,19 +3,20 @@
 package crash
 
 import (
-	"errors"
 	"fmt"
+
+	"weir/loadtest/evidence"
 )
 
 // What the judge can find. Each finding wraps one of them.
 var (
-	ErrLost     = errors.New("acknowledged, but lost")
-	ErrAltered  = errors.New("not as it was acknowledged")
-	ErrInvented = errors.New("nobody asked for it")
-	ErrDouble   = errors.New("twice")
-	ErrOversold = errors.New("more than there is room for")
-	ErrTotals   = errors.New("totals do not add up")
-	ErrAnswer   = errors.New("an answer that cannot be")
+	ErrLost     = evidence.ErrLost
+	ErrAltered  = evidence.ErrAltered
+	ErrInvented = evidence.ErrInvented
+	ErrDouble   = evidence.ErrDouble
+	ErrOversold = evidence.ErrOversold
+	ErrTotals   = evidence.ErrTotals
+	ErrAnswer   = evidence.ErrAnswer
 )
 
 // World is what was found on disk after a crash.
@@ -27,14 +28,7 @@ type World struct {
 }
 
 // Totals are the campaign's figures as `weir state` prints them.
-type Totals struct {
-	Slots     int   `json:"slots"`
-	Places    int64 `json:"places"`
-	Taken     int64 `json:"taken"`
-	Booked    int64 `json:"booked"`
-	Cancelled int64 `json:"cancelled"` // cancellations ever
-	Holds     int64 `json:"holds"`
-}
+type Totals = evidence.Totals
 
 // Judge compares what people were told with what was found, and returns every
 // contradiction:

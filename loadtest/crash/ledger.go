@@ -5,12 +5,14 @@ package crash
 import (
 	"slices"
 	"time"
+
+	"weir/loadtest/evidence"
 )
 
 // The states of a booking, as the server tells them.
 const (
-	stateBooked    = "booked"
-	stateCancelled = "cancelled"
+	stateBooked    = evidence.Booked
+	stateCancelled = evidence.Cancelled
 )
 
 // Booking is a booking as it was answered or exported.

@@ -39,6 +39,10 @@ type Options struct {
 
 	Slice time.Duration // of time, by which results are kept apart, too; 1 s where 0
 
+	// Start is the moment from which times count, in the past; zero: when Run is
+	// called. Several engines that share one can compare their times.
+	Start time.Time
+
 	// AnyAddress allows a target that is not this machine. A load test of
 	// somebody else's server is an attack.
 	AnyAddress bool
@@ -145,7 +149,10 @@ func (e *Engine) Run(ctx context.Context) (*Result, error) {
 			return nil, fmt.Errorf("open loop: %w", err)
 		}
 	}
-	start := time.Now()
+	start := e.options.Start
+	if start.IsZero() {
+		start = time.Now()
+	}
 	failures := make([]error, len(e.loops))
 	var running sync.WaitGroup
 	for i, l := range e.loops {

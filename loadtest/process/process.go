@@ -69,6 +69,12 @@ func Start(binary string, prefix []string, args ...string) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start server: %w", err)
 	}
+	return StartAt(listen, admin, binary, prefix, args...)
+}
+
+// StartAt is Start with the addresses given: those of a server that was killed,
+// for one that takes its place.
+func StartAt(listen, admin, binary string, prefix []string, args ...string) (*Server, error) {
 	line := append(append([]string{}, prefix...), binary, "serve")
 	line = append(append(line, args...), "--listen", listen, "--admin", admin)
 	s := &Server{Addr: listen, Admin: admin, log: &tail{}, done: make(chan struct{})}

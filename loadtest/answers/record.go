@@ -1,0 +1,252 @@
+package answers
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"weir/core/event"
+)
+
+// A record, in the order of its bytes. "uv" is an unsigned varint of 1 to 10
+// bytes, "sv" a signed one (zigzag). What is in brackets is there where its bit
+// of has is set.
+//
+//	+------+---------+----+-----+--------+------+------+
+//	| kind | outcome | by | has | person | sent | took |
+//	|  1   |    1    | 1  | uv  |   uv   |  sv  |  uv  |
+//	+------+---------+----+-----+--------+------+------+
+//	| [asked slot uv] [asked ref uv] [key uv] [valid until uv] [reason 1]       |
+//	| [place: state 1, number uv, ahead uv] [hold: ref uv, slot uv, expires uv] |
+//	| [serving: as of uv, issued uv, serving uv]                                |
+//	| [bookings: count uv, each ref uv, slot uv, state 1, sequence uv]          |
+//	+---------------------------------------------------------------------------+
+//
+// by is the credential. sent is in ns since the record before in the same
+// block (since the file's beginning for the first), took in ns since sent.
+// Slots are written as their number, refs as the sequence numbers that their
+// codes stand for, times in ms since 1970.
+const (
+	hasSlot = 1 << iota
+	hasRef
+	hasKey
+	hasValid
+	hasReason
+	hasPlace
+	hasHeld
+	hasServing
+	hasBookings
+	hasEnd
+)
+
+// bookingsMax bounds the bookings of one answer. A person may have a few, and
+// the server keeps three cancelled ones.
+const bookingsMax = 64
+
+// recordMax is more than any record has bytes.
+const recordMax = 256 + 32*bookingsMax
+
+var errRecord = errors.New("not a record of answers")
+
+// encoder appends records to a block. The zero value begins a block.
+type encoder struct {
+	sent int64 // ns, of the record before
+}
+
+func (e *encoder) append(dst []byte, a *Answer) []byte {
+	sent, answered := int64(a.Sent), int64(a.Answered)
+	has := presence(a)
+	dst = append(dst, byte(a.Kind), byte(a.Outcome), byte(a.Credential))
+	dst = binary.AppendUvarint(dst, has)
+	dst = binary.AppendUvarint(dst, uint64(a.Person))
+	dst = binary.AppendVarint(dst, sent-e.sent)
+	dst = binary.AppendUvarint(dst, uint64(max(answered-sent, 0)))
+	e.sent = sent
+	for _, f := range [...]struct {
+		bit, value uint64
+	}{
+		{hasSlot, uint64(a.AskedSlot)}, {hasRef, uint64(a.AskedRef)}, {hasKey, uint64(a.Key)}, {hasValid, uint64(a.ValidUntil)},
+	} {
+		if has&f.bit != 0 {
+			dst = binary.AppendUvarint(dst, f.value)
+		}
+	}
+	if has&hasReason != 0 {
+		dst = append(dst, byte(a.Reason))
+	}
+	return appendTold(dst, a, has)
+}
+
+func presence(a *Answer) (has uint64) {
+	for _, f := range [...]struct {
+		there bool
+		bit   uint64
+	}{
+		{a.AskedSlot != event.NoSlot, hasSlot},
+		{a.AskedRef != 0, hasRef},
+		{a.Key != 0, hasKey},
+		{a.ValidUntil != 0, hasValid},
+		{a.Reason != NoReason, hasReason},
+		{a.Place.State != NoPlace, hasPlace},
+		{a.Held.Ref != 0, hasHeld},
+		{a.Serving.AsOf != 0, hasServing},
+		{len(a.Bookings) > 0, hasBookings},
+	} {
+		if f.there {
+			has |= f.bit
+		}
+	}
+	return has
+}
+
+// appendTold appends what the answer told.
+func appendTold(dst []byte, a *Answer, has uint64) []byte {
+	if has&hasPlace != 0 {
+		dst = append(dst, byte(a.Place.State))
+		dst = binary.AppendUvarint(dst, uint64(a.Place.Number))
+		dst = binary.AppendUvarint(dst, uint64(a.Place.Ahead))
+	}
+	if has&hasHeld != 0 {
+		dst = binary.AppendUvarint(dst, uint64(a.Held.Ref))
+		dst = binary.AppendUvarint(dst, uint64(a.Held.Slot))
+		dst = binary.AppendUvarint(dst, uint64(a.Held.Expires))
+	}
+	if has&hasServing != 0 {
+		dst = binary.AppendUvarint(dst, uint64(a.Serving.AsOf))
+		dst = binary.AppendUvarint(dst, uint64(a.Serving.Issued))
+		dst = binary.AppendUvarint(dst, uint64(a.Serving.Serving))
+	}
+	if has&hasBookings == 0 {
+		return dst
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(a.Bookings)))
+	for i := range a.Bookings {
+		b := &a.Bookings[i]
+		dst = binary.AppendUvarint(dst, uint64(b.Ref))
+		dst = binary.AppendUvarint(dst, uint64(b.Slot))
+		state := byte(0)
+		if b.Cancelled {
+			state = 1
+		}
+		dst = append(dst, state)
+		dst = binary.AppendUvarint(dst, uint64(b.Sequence))
+	}
+	return dst
+}
+
+// decoder reads the records of one block. Its error sticks.
+type decoder struct {
+	in   []byte
+	sent int64 // ns, of the record before
+	err  error
+}
+
+// next reads a record into a, using a.Bookings' room again. It is false at the
+// block's end and at an error.
+func (d *decoder) next(a *Answer) bool {
+	if len(d.in) == 0 || d.err != nil {
+		return false
+	}
+	*a = Answer{AskedSlot: event.NoSlot, Bookings: a.Bookings[:0]}
+	a.Kind, a.Outcome, a.Credential = Kind(d.byte(uint8(kindEnd))), Outcome(d.byte(uint8(outcomeEnd))), Credential(d.byte(uint8(credentialEnd)))
+	has := d.number(hasEnd - 1)
+	a.Person = Person(d.number(math.MaxUint32))
+	d.times(a)
+	if has&hasSlot != 0 {
+		a.AskedSlot = d.slot()
+	}
+	if has&hasRef != 0 {
+		a.AskedRef = event.Seq(d.number(math.MaxInt64))
+	}
+	if has&hasKey != 0 {
+		a.Key = uint32(d.number(math.MaxUint32))
+	}
+	if has&hasValid != 0 {
+		a.ValidUntil = event.Time(d.number(math.MaxInt64))
+	}
+	if has&hasReason != 0 {
+		a.Reason = Reason(d.byte(uint8(reasonEnd)))
+	}
+	d.told(a, has)
+	if d.err == nil && (a.Kind == 0 || a.Outcome == 0 || presence(a) != has) {
+		d.fail("fields that do not fit each other")
+	}
+	return d.err == nil
+}
+
+const nanosMax = math.MaxInt64 / 4 // far more than any run takes
+
+func (d *decoder) times(a *Answer) {
+	step, n := binary.Varint(d.in)
+	if n <= 0 || step > nanosMax || step < -nanosMax {
+		d.fail("a bad time")
+		return
+	}
+	d.in = d.in[n:]
+	d.sent += step
+	took := int64(d.number(uint64(nanosMax)))
+	if d.sent < 0 || d.sent > nanosMax {
+		d.fail("a bad time")
+	}
+	if d.err == nil {
+		a.Sent = time.Duration(d.sent)
+		a.Answered = a.Sent + time.Duration(took)
+	}
+}
+
+func (d *decoder) told(a *Answer, has uint64) {
+	if has&hasPlace != 0 {
+		a.Place.State = PlaceState(d.byte(uint8(placeEnd)))
+		a.Place.Number = event.Number(d.number(math.MaxUint32))
+		a.Place.Ahead = event.Number(d.number(math.MaxUint32))
+	}
+	if has&hasHeld != 0 {
+		a.Held.Ref, a.Held.Slot = event.Seq(d.number(math.MaxInt64)), d.slot()
+		a.Held.Expires = event.Time(d.number(math.MaxInt64))
+	}
+	if has&hasServing != 0 {
+		a.Serving.AsOf = event.Time(d.number(math.MaxInt64))
+		a.Serving.Issued = event.Number(d.number(math.MaxUint32))
+		a.Serving.Serving = event.Number(d.number(math.MaxUint32))
+	}
+	if has&hasBookings == 0 {
+		return
+	}
+	for range d.number(bookingsMax) {
+		b := Booking{Ref: event.Seq(d.number(math.MaxInt64)), Slot: d.slot(), Cancelled: d.byte(2) == 1}
+		b.Sequence = event.Seq(d.number(math.MaxInt64))
+		a.Bookings = append(a.Bookings, b)
+	}
+}
+
+func (d *decoder) fail(what string) {
+	if d.err == nil {
+		d.err = fmt.Errorf("%w: %s", errRecord, what)
+	}
+}
+
+// byte reads a byte below end.
+func (d *decoder) byte(end uint8) uint8 {
+	if len(d.in) == 0 || d.in[0] >= end {
+		d.fail("a byte that is missing or too large")
+		return 0
+	}
+	b := d.in[0]
+	d.in = d.in[1:]
+	return b
+}
+
+// number reads a number up to limit.
+func (d *decoder) number(limit uint64) uint64 {
+	v, n := binary.Uvarint(d.in)
+	if n <= 0 || v > limit {
+		d.fail("a number that is missing or too large")
+		return 0
+	}
+	d.in = d.in[n:]
+	return v
+}
+
+func (d *decoder) slot() event.SlotID { return event.SlotID(d.number(math.MaxUint32)) }
