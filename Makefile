@@ -101,7 +101,7 @@ crash: test-needs ## Kill a loaded server WEIR_CRASH_ROUNDS times and judge what
 	@WEIR_CRASH_ROUNDS=$(WEIR_CRASH_ROUNDS) $(GO) test -count=1 -timeout $(CRASH_TIMEOUT) -v ./loadtest/crash </dev/null
 
 .PHONY: surge
-surge: build ## Ten million requests from start to judged report, (SURGE="--kill-every 2m")
+surge: build ## Ten million requests from start to judged report (SURGE="--kill-every 2m")
 	@mkdir -p out
 	bin/weirload run --scenario opening-2021-07-19 --out out/surge.json --html out/surge.html --hlog out/surge.hlog $(SURGE) </dev/null
 

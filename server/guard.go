@@ -17,7 +17,7 @@ import (
 // front.
 type Admission struct {
 	Off      bool               // everybody is let through, up to Limits.InFlight
-	Settings admission.Settings // zero: admission.DefaultSettings
+	Settings admission.Settings // zero: what suits the loops
 	Limits   admission.Limits   // zero: admission.DefaultLimits
 	Header   admission.Header   // in which trusted proxies name the client
 	Proxies  []netip.Prefix     // whose word is taken for that
@@ -36,7 +36,7 @@ func newGuard(a Admission) (*guard, error) {
 		return nil, nil //nolint:nilnil // no guard is what was asked for
 	}
 	if a.Settings == (admission.Settings{}) {
-		a.Settings = admission.DefaultSettings()
+		a.Settings = loopSettings()
 	}
 	if a.Limits == (admission.Limits{}) {
 		a.Limits = admission.DefaultLimits()
@@ -54,6 +54,19 @@ func newGuard(a Admission) (*guard, error) {
 	}
 	g.clients, err = admission.NewClients(a.Header, a.Proxies)
 	return g, err
+}
+
+// loopSettings are admission.DefaultSettings for the loops of package reactor.
+// A loop that is behind sheds by leaving the oldest unread, so that rests and a
+// slow listener have less to do; where connections are shared, as behind a
+// proxy, both would only make the next person's request stale. And a delay of
+// some milliseconds is the machine's jitter more often than a queue.
+func loopSettings() admission.Settings {
+	s := admission.DefaultSettings()
+	s.QueueDelay = 10 * time.Millisecond
+	s.RestMax = 100 * time.Millisecond
+	s.AcceptMax = 500 * time.Microsecond
+	return s
 }
 
 // loopCount is how many loops serve the public listener: one a processor.

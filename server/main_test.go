@@ -11,6 +11,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(starvedVariable) != "" {
 		os.Exit(serveStarved())
 	}
+	if order := os.Getenv(callersVariable); order != "" {
+		os.Exit(holdConnections(order))
+	}
 	goleak.VerifyTestMain(m,
 		// The HTTP library's cleaner of idle workers notices only after its
 		// sleep of ten seconds that its server has stopped.

@@ -107,6 +107,7 @@ func (g *Gate) adjust(now time.Duration, s Signals) {
 	r.delays = [2]time.Duration{delay, commit}
 	r.relieves = r.relieves.next(refusal{
 		share: refusing, aim: g.settings.Refusing, now: now, accepted: g.accepted.Load(), connections: s.ConnectionFill,
+		restMax: g.settings.RestMax, acceptMax: g.settings.AcceptMax,
 	})
 
 	g.cut.Store(uint32(r.queue.cut))

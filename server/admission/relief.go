@@ -25,12 +25,10 @@ func (r Relief) RestOf(turn uint64) time.Duration {
 	return r.Rest/2 + r.Rest*time.Duration(spread)/(1<<10)
 }
 
-// The bounds of relief. Nothing is ever shut: the slowest pace still takes a
-// hundred connections a second.
+// The bounds of relief, next to Settings.RestMax and AcceptMax. Nothing is ever
+// shut.
 const (
 	restMin     = 20 * time.Millisecond
-	restMax     = 100 * time.Millisecond
-	acceptMax   = 500 * time.Microsecond // of AcceptEvery
 	reliefEvery = 100 * time.Millisecond
 
 	restFrom   = 2   // times the aim: from there on connections rest
@@ -46,6 +44,8 @@ type refusal struct {
 	aim         float64 // of share
 	accepted    uint64  // connections, since the start
 	connections float64 // share of those allowed that are open
+	restMax     time.Duration
+	acceptMax   time.Duration // of AcceptEvery
 }
 
 // relieving is the memory of relief. The zero value is none.
@@ -84,7 +84,7 @@ func (r relieving) rest(f refusal) relieving {
 	if rest < restMin {
 		rest = 0
 	}
-	r.relief.Rest = min(rest, restMax)
+	r.relief.Rest = min(rest, f.restMax)
 	return r
 }
 
@@ -105,7 +105,7 @@ func (r relieving) pace(f refusal) relieving {
 	case r.average > acceptFrom*f.aim && came > 0:
 		every = scaled(since/came, ratio)
 	}
-	r.relief.AcceptEvery = min(every, acceptMax)
+	r.relief.AcceptEvery = min(every, f.acceptMax)
 	return r
 }
 

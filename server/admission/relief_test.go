@@ -17,7 +17,7 @@ func TestReliefIsProportional(t *testing.T) {
 	share := 0.9
 	for i := range 2000 {
 		share = min(0.9, 0.9*0.05/max(r.relief.Rest.Seconds(), 1e-3)) // 50 ms of rest bring it down to the most there is
-		r = r.next(refusal{now: time.Duration(i) * reliefStep, share: share, aim: aim})
+		r = r.next(refusal{now: time.Duration(i) * reliefStep, share: share, aim: aim, restMax: time.Minute, acceptMax: time.Minute})
 	}
 	if share < aim/2 || share > 2*aim {
 		t.Errorf("share %.3f of the time with a rest of %v, the aim is %.3f", share, r.relief.Rest, aim)
@@ -30,14 +30,14 @@ func TestReliefIsBoundedAndEnds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var r relieving
 		var f refusal
-		f.aim = 0.05
+		f.aim, f.restMax, f.acceptMax = 0.05, 2*time.Second, 10*time.Millisecond
 		for range rapid.IntRange(1, 500).Draw(t, "intervals") {
 			f.now += reliefStep
 			f.share = rapid.Float64Range(0, 1).Draw(t, "share")
 			f.accepted += uint64(rapid.IntRange(0, 1000).Draw(t, "accepted"))
 			f.connections = rapid.Float64Range(0, 1).Draw(t, "connections")
 			r = r.next(f)
-			if r.relief.Rest < 0 || r.relief.Rest > restMax || r.relief.AcceptEvery < 0 || r.relief.AcceptEvery > acceptMax {
+			if r.relief.Rest < 0 || r.relief.Rest > f.restMax || r.relief.AcceptEvery < 0 || r.relief.AcceptEvery > f.acceptMax {
 				t.Fatalf("out of bounds: %+v", r.relief)
 			}
 			if got := unpackRelief(r.relief.pack()); got.Rest != r.relief.Rest.Truncate(time.Millisecond) ||

@@ -12,6 +12,8 @@ type Settings struct {
 	CommitDelay time.Duration // target: from append to durable
 	JournalFill float64       // target: share of the journal's room that is taken, 0…1
 	Refusing    float64       // aim: share of the loops' time that goes into refusing, 0…1
+	RestMax     time.Duration // of Relief.Rest
+	AcceptMax   time.Duration // of Relief.AcceptEvery: the slowest pace still takes one connection in that time
 }
 
 // DefaultSettings suit loops that serve some ten thousand requests a second on
@@ -19,10 +21,12 @@ type Settings struct {
 func DefaultSettings() Settings {
 	return Settings{
 		Interval:    20 * time.Millisecond,
-		QueueDelay:  10 * time.Millisecond,
+		QueueDelay:  time.Millisecond,
 		CommitDelay: 50 * time.Millisecond,
 		JournalFill: 0.5,
 		Refusing:    0.04,
+		RestMax:     2 * time.Second,
+		AcceptMax:   10 * time.Millisecond,
 	}
 }
 
@@ -34,6 +38,8 @@ func (s Settings) check() error {
 		{"interval", s.Interval},
 		{"target of the queueing delay", s.QueueDelay},
 		{"target of the commit delay", s.CommitDelay},
+		{"longest rest", s.RestMax},
+		{"slowest pace of accepting", s.AcceptMax},
 	} {
 		if d.value <= 0 {
 			return fmt.Errorf("admission: %s must be positive, is %v", d.name, d.value)

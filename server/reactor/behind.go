@@ -14,7 +14,7 @@ import (
 // leaves the oldest unread, which costs nothing; of those some are told to come
 // back, as many as there is time for.
 const (
-	behindFrom = 100 * time.Millisecond  // that the oldest has waited
+	behindFrom = 100 * time.Millisecond // that the oldest has waited
 	behindTo   = 20 * time.Millisecond  // where a loop is no longer behind
 	newestMax  = 64                     // how many are served before the loop looks for newer ones
 	staleAfter = 250 * time.Millisecond // that a request has waited which is not served any more

@@ -57,6 +57,8 @@ type loop[A any] struct {
 	served   int             // requests since others had the processor
 	unsent   int             // bytes in conn.out of all; ≤ unsentMax
 	events   [eventsMax]unix.EpollEvent
+	found    int                // of events, by the last call of look
+	look     func(uintptr) bool // asks poll; made once, since passing it to parked allocates
 
 	readable atomic.Pointer[func()] // any goroutine: of watch
 	ticked   atomic.Bool            // any goroutine: the clock has moved
@@ -76,6 +78,10 @@ func newLoop[A any](r *Reactor[A], index int) (*loop[A], error) {
 	if g := r.config.Guard; g != nil {
 		l.guarding = guarding{Guard: g, desk: g.Gate.Desk(index)}
 		l.redate()
+	}
+	l.look = func(uintptr) bool {
+		l.found = rawPoll(l.poll, l.events[:])
+		return l.found > 0
 	}
 	var err error
 	if l.poll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -376,18 +382,15 @@ func (l *loop[A]) collect() bool {
 
 // park waits until epoll has something.
 func (l *loop[A]) park() {
-	n := 0
-	err := l.parked.Read(func(uintptr) bool {
-		n = rawPoll(l.poll, l.events[:])
-		return n > 0
-	})
+	l.found = 0
+	err := l.parked.Read(l.look)
 	if err != nil && !errors.Is(err, os.ErrClosed) {
 		panic(fmt.Errorf("reactor: wait for epoll: %w", err)) // a descriptor of our own: a defect
 	}
 	woke := l.reactor.monotonic()
 	l.idle += woke - l.now
 	l.now, l.polled = woke, woke
-	l.handle(n)
+	l.handle(l.found)
 }
 
 // handle handles n events, and all that there are more.

@@ -39,7 +39,7 @@ func (p Paces) tick() time.Duration {
 // when it leaves.
 type Config[A any] struct {
 	Loops int
-	Began time.Time // of the monotonic clock that Guard's users share
+	Began time.Time // of the monotonic clock that Guard's users share; zero: New
 	Paces Paces
 	Guard *Guard // nil: everybody is let through
 
@@ -79,6 +79,9 @@ type Reactor[A any] struct {
 func New[A any](config Config[A]) (*Reactor[A], error) {
 	if config.Loops < 1 {
 		return nil, fmt.Errorf("start reactor: %d loops, it takes at least one", config.Loops)
+	}
+	if config.Began.IsZero() {
+		config.Began = time.Now()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Reactor[A]{config: config, stop: cancel, began: config.Began}

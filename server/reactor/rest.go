@@ -26,7 +26,8 @@ func (l *loop[A]) rest(c *conn, d time.Duration) {
 
 // rouse ends the rests that are over.
 func (l *loop[A]) rouse() {
-	for end := int64(l.now / restTick); l.rests.at < end; {
+	end := int64(l.now / restTick)
+	for l.rests.at = max(l.rests.at, end-restSlots); l.rests.at < end; {
 		l.rests.at++
 		slot := &l.rests.slots[l.rests.at%restSlots]
 		for i, c := range *slot {
