@@ -29,6 +29,7 @@ TEST_TIMEOUT  ?= 8m
 CRASH_TIMEOUT ?= 4h
 
 WEIR_CRASH_ROUNDS ?= 2000
+WEIR_CRASH_POINTS ?= 20000
 FUZZTIME          ?= 30s
 BENCH             ?=
 OVERLOAD          ?=
@@ -95,10 +96,16 @@ bench-peers-needs:
 overload: ## Offer bookings at up to 20 times the capacity (root; OVERLOAD="-step 5s"); table, figures and pictures go to out/
 	@mkdir -p out
 	$(GO) run ./loadtest/overload/main $(OVERLOAD) </dev/null
+.PHONY: bench-recovery
+bench-recovery: ## Measure a start from snapshots beside Redis, and bookings while snapshots are taken
+	@.ci/need redis-server
+	mkdir -p out
+	$(GO) run ./bench -sections snapshots,recovery -out out/bench-recovery.json $(BENCH) </dev/null
 
 .PHONY: crash
 crash: test-needs ## Kill a loaded server WEIR_CRASH_ROUNDS times and judge what it kept (about an hour)
 	@WEIR_CRASH_ROUNDS=$(WEIR_CRASH_ROUNDS) $(GO) test -count=1 -timeout $(CRASH_TIMEOUT) -v ./loadtest/crash </dev/null
+	WEIR_CRASH_POINTS=$(WEIR_CRASH_POINTS) $(GO) test -count=1 -timeout $(CRASH_TIMEOUT) -v -run Crashes ./persist/snapshot </dev/null
 
 .PHONY: surge
 surge: build ## Ten million requests from start to judged report (SURGE="--kill-every 2m")

@@ -56,6 +56,8 @@ var sections = []section{
 	{name: "journal", about: "the write-ahead log alone", run: runJournal},
 	{name: "durable", about: "the booking core and its log in one process", run: runDurable},
 	{name: "http", about: "bookings over HTTP, side by side with a bare fasthttp server", run: runHTTP},
+	{name: "snapshots", about: "durable bookings with and without snapshots being taken", asked: true, run: runSnapshots},
+	{name: "recovery", about: "the time until a server could serve again, beside Redis with as many keys", asked: true, run: runRecovery},
 	{name: "peers", about: "the same bookings at weir, Redis and PostgreSQL", asked: true, run: runPeers},
 }
 
@@ -63,9 +65,10 @@ var sections = []section{
 const childFlag = "child"
 
 var children = map[string]func(ctx context.Context, in io.Reader, out io.Writer) error{
-	"memory": memoryChild,
-	"bare":   bareChild,
-	"front":  frontChild,
+	"memory":   memoryChild,
+	"recovery": recoveryChild,
+	"bare":     bareChild,
+	"front":    frontChild,
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }

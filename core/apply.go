@@ -29,7 +29,7 @@ func (c *Campaign) replay(seq event.Seq, r *event.Record) error {
 	if !r.Kind.OfPerson() {
 		c.people.LockAll()
 		defer c.people.UnlockAll()
-		return c.applyToAll(seq, r)
+		return c.replayToAll(seq, r)
 	}
 	takes, gives := places(r)
 	for _, slot := range [2]event.SlotID{takes, gives} {
@@ -48,11 +48,53 @@ func (c *Campaign) replay(seq event.Seq, r *event.Record) error {
 }
 
 // apply changes the state of the person in row as r says. The person's shard,
-// the shards of places and, for who joins, the line are locked. An error says
-// that r does not fit the state; what was changed by then is not undone.
+// the shards of places and, for who joins, the line are locked. Parts of the
+// state that have r already, because they were restored as they stood after it,
+// stay as they are. An error says that r does not fit the state; what was
+// changed by then is not undone.
 func (c *Campaign) apply(shard *people.Shard, row people.Row, seq event.Seq, r *event.Record) error {
-	rules := c.rules.Load()
+	if seq > c.restored && (r.Kind == event.Joined || r.Kind == event.Entered) {
+		if err := c.give(seq, r); err != nil {
+			return err
+		}
+	}
+	if seq <= shard.Newest {
+		return nil
+	}
+	if err := c.move(seq, r); err != nil {
+		return err
+	}
+	shard.Changed(row, seq)
+	switch r.Kind {
+	case event.Left:
+		return c.applyLeft(shard, shard.Person(row), seq, r)
+	case event.Released, event.Expired:
+		return endHold(shard, row, r.Slot, r.Ref)
+	case event.Changed, event.Cancelled:
+		return applyToBooking(shard, row, seq, r)
+	}
+	cohort, err := c.cohort(r)
+	if err != nil {
+		return err
+	}
+	switch r.Kind {
+	case event.Joined, event.Entered:
+		return applyJoined(shard, shard.Person(row), r, cohort)
+	case event.Held:
+		return applyHeld(shard, row, seq, r, cohort)
+	case event.Booked:
+		return applyBooked(shard, row, seq, r, cohort)
+	}
+	return errors.New("unknown kind of record")
+}
+
+// move takes the place and gives the place back that r names.
+func (c *Campaign) move(seq event.Seq, r *event.Record) error {
 	takes, gives := places(r)
+	if seq <= c.ahead {
+		c.slots.Count(takes, gives)
+		return nil
+	}
 	if takes != event.NoSlot {
 		if err := c.slots.Take(takes); err != nil {
 			return err
@@ -64,57 +106,46 @@ func (c *Campaign) apply(shard *people.Shard, row people.Row, seq event.Seq, r *
 		}
 		// A slot that shrank below what was taken of it goes on shrinking as
 		// places are given back, instead of offering them again.
-		c.slots.Resize(gives, rules.Capacity(gives))
+		c.slots.Resize(gives, c.rules.Load().Capacity(gives))
 	}
-	shard.Newest = seq
-	switch r.Kind {
-	case event.Left:
-		return c.applyLeft(shard, shard.Person(row), r)
-	case event.Released, event.Expired:
-		return endHold(shard, row, r.Slot, r.Ref)
-	case event.Changed, event.Cancelled:
-		return applyToBooking(shard, row, seq, r)
-	}
-	cohort, err := rules.cohort(r.Cohort)
-	if err != nil {
-		return err
-	}
-	switch r.Kind {
-	case event.Joined, event.Entered:
-		return c.applyJoined(shard, shard.Person(row), r, cohort)
-	case event.Held:
-		return applyHeld(shard, row, seq, r, cohort)
-	case event.Booked:
-		return applyBooked(shard, row, seq, r, cohort)
-	}
-	return errors.New("unknown kind of record")
+	return nil
 }
 
-func (c *Campaign) applyJoined(shard *people.Shard, person *people.Person, r *event.Record, cohort uint16) error {
+// give gives out the next number of the line, or the next index of a draw.
+func (c *Campaign) give(seq event.Seq, r *event.Record) error {
+	c.line.newest = seq
+	if r.Kind == event.Entered {
+		cohort, err := c.cohort(r)
+		if err != nil {
+			return err
+		}
+		return c.enter(r, cohort)
+	}
+	issued := c.line.issued.Load()
+	if uint32(r.Number) != issued+1 {
+		return fmt.Errorf("number %d follows %d", r.Number, issued)
+	}
+	c.line.issued.Store(issued + 1)
+	return nil
+}
+
+func applyJoined(shard *people.Shard, person *people.Person, r *event.Record, cohort uint16) error {
 	if person.Place != 0 {
 		return fmt.Errorf("a place for somebody who has place %d, draw %d", person.Place, person.Draw)
 	}
+	person.Place, person.Draw = uint32(r.Number), 0
 	if r.Kind == event.Entered {
-		if err := c.enter(r, cohort); err != nil {
-			return err
-		}
 		person.Place, person.Draw = uint32(r.Index), r.Draw
-	} else {
-		issued := c.line.issued.Load()
-		if uint32(r.Number) != issued+1 {
-			return fmt.Errorf("number %d follows %d", r.Number, issued)
-		}
-		c.line.issued.Store(issued + 1)
-		person.Place = uint32(r.Number)
 	}
 	person.Cohort = cohort
 	shard.Count(cohort).Joined++
 	return nil
 }
 
-func (c *Campaign) applyLeft(shard *people.Shard, person *people.Person, r *event.Record) error {
+func (c *Campaign) applyLeft(shard *people.Shard, person *people.Person, seq event.Seq, r *event.Record) error {
 	place := c.line.state.Load().place(person)
-	if place.None() || place.Number != r.Number {
+	// A line that was restored may know of a draw that r does not.
+	if place.None() || place.Number != r.Number && seq > c.restored {
 		return fmt.Errorf("number %d is given up by somebody who has number %d", r.Number, place.Number)
 	}
 	shard.Count(person.Cohort).Left++
@@ -153,6 +184,7 @@ func applyToBooking(shard *people.Shard, row people.Row, seq event.Seq, r *event
 	if b == nil || b.State != people.Booked || b.Slot != old {
 		return fmt.Errorf("no booking %d stands on slot %d", r.Ref, old)
 	}
+	shard.ChangedBookings(row)
 	b.Last = seq
 	if r.Kind == event.Changed {
 		b.Slot = r.Slot

@@ -20,6 +20,7 @@ type Campaign struct {
 	line   waitingLine
 
 	perPersonMax int // most active bookings a person that any version allowed; as rules
+	restorable
 }
 
 // rules is a definition and the version that it is in force as.
@@ -37,15 +38,19 @@ func newRules(known []string, d *campaign.Definition, version event.Version) *ru
 	return r
 }
 
-func newCampaign(id event.CampaignID, d *campaign.Definition) *Campaign {
+// newCampaign begins a campaign with the definition of the record seq.
+func newCampaign(id event.CampaignID, d *campaign.Definition, seq event.Seq) *Campaign {
 	c := &Campaign{id: id, slots: inventory.New(d.SlotCount(), d.Capacity), perPersonMax: d.Bookings.PerPerson}
-	c.rules.Store(newRules(nil, d, 1))
+	rules := newRules(nil, d, 1)
+	c.defined(seq, rules)
+	c.rules.Store(rules)
 	c.line.state.Store(&LineState{})
 	return c
 }
 
-// redefine puts the next version in force. All shards of people are locked.
-func (c *Campaign) redefine(d *campaign.Definition, version event.Version) {
+// redefine puts the next version, that of the record seq, in force. All shards
+// of people are locked.
+func (c *Campaign) redefine(d *campaign.Definition, version event.Version, seq event.Seq) {
 	for s := event.SlotID(0); c.slots.Has(s); s++ {
 		c.slots.Lock(s, event.NoSlot)
 		c.slots.Resize(s, d.Capacity(s))
@@ -54,6 +59,7 @@ func (c *Campaign) redefine(d *campaign.Definition, version event.Version) {
 	c.perPersonMax = max(c.perPersonMax, d.Bookings.PerPerson)
 	next := newRules(c.rules.Load().cohortIDs, d, version)
 	c.moveDraws(next)
+	c.defined(seq, next)
 	c.rules.Store(next)
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"weir/core/campaign"
+	"weir/core/event"
 	"weir/core/people"
 )
 
@@ -32,12 +33,18 @@ func numberCohorts(known []string, d *campaign.Definition) (numbers []uint16, id
 	return numbers, ids
 }
 
-// cohort returns the number of the cohort that r names by its index.
-func (r *rules) cohort(index uint16) (uint16, error) {
-	if int(index) >= len(r.cohorts) {
-		return 0, fmt.Errorf("cohort %d of %d", index, len(r.cohorts))
+// cohort returns the number of the cohort that r names by its index in the
+// definition that was in force.
+func (c *Campaign) cohort(r *event.Record) (uint16, error) {
+	rules := c.rules.Load()
+	numbers := rules.cohorts
+	if r.Version != rules.version { // replayed behind a line that was restored
+		numbers = c.numbers(r.Version)
 	}
-	return r.cohorts[index], nil
+	if int(r.Cohort) >= len(numbers) {
+		return 0, fmt.Errorf("cohort %d of %d", r.Cohort, len(numbers))
+	}
+	return numbers[r.Cohort], nil
 }
 
 // CohortID returns the id of the cohort that a Place or a Booking names by

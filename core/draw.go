@@ -181,7 +181,7 @@ func (c *Campaign) applyDrawOpened(next *LineState, r *event.Record) error {
 	if int(r.Draw) != len(next.Draws)+1 || len(r.Payload) != event.SecretSize {
 		return fmt.Errorf("draw %d follows %d", r.Draw, len(next.Draws))
 	}
-	cohort, err := c.rules.Load().cohort(r.Cohort)
+	cohort, err := c.cohort(r)
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ type Engine struct {
 	campaigns atomic.Pointer[directory]
 	defining  sync.Mutex // serialises Define and Apply of definitions
 	swept     int        // the shard that Sweep looks at next; owner: the one caller of Sweep
+	ahead     event.Seq  // as in restorable, of all campaigns; owner: the one caller of Apply
 }
 
 // directory is the list of campaigns; a changed one replaces it.
@@ -49,7 +50,10 @@ func New() *Engine {
 
 // Start ends the replay: from here on changes are decided by Do and Define and
 // go to j, whose next sequence number follows the last one applied.
-func (e *Engine) Start(j Journal) { e.journal = j }
+func (e *Engine) Start(j Journal) {
+	e.settle()
+	e.journal = j
+}
 
 // Campaign returns the campaign with that id, or nil.
 func (e *Engine) Campaign(id string) *Campaign { return e.campaigns.Load().byID[id] }
@@ -121,10 +125,13 @@ func (e *Engine) Sweep(now event.Time, limit int) int {
 // that does not fit the state with an error that wraps ErrCorrupt; the state
 // is then no longer to be used.
 func (e *Engine) Apply(seq event.Seq, r *event.Record) error {
+	if seq > e.ahead {
+		e.settle()
+	}
 	if r.Kind == event.Defined {
 		e.defining.Lock()
 		defer e.defining.Unlock()
-		return corrupt(seq, r, e.applyDefinition(r))
+		return corrupt(seq, r, e.applyDefinition(seq, r))
 	}
 	camp := e.byNumber(r.Campaign)
 	if camp == nil {
@@ -186,17 +193,20 @@ func (e *Engine) appendDefinition(camp *Campaign, r *event.Record, d *campaign.D
 	}
 	if camp == nil {
 		seq := e.journal.Append(r)
-		e.addCampaign(newCampaign(r.Campaign, d))
+		e.addCampaign(newCampaign(r.Campaign, d, seq))
 		return seq, nil
 	}
 	camp.people.LockAll()
 	defer camp.people.UnlockAll()
 	seq := e.journal.Append(r)
-	camp.redefine(d, r.Version)
+	camp.redefine(d, r.Version, seq)
 	return seq, nil
 }
 
-func (e *Engine) applyDefinition(r *event.Record) error {
+func (e *Engine) applyDefinition(seq event.Seq, r *event.Record) error {
+	if known := e.byNumber(r.Campaign); known != nil && seq <= known.definedBy {
+		return nil // restored as it stood after r
+	}
 	d, err := campaign.Load(r.Definition)
 	if err != nil {
 		return fmt.Errorf("definition: %w", err)
@@ -206,7 +216,7 @@ func (e *Engine) applyDefinition(r *event.Record) error {
 		if int(r.Campaign) != len(e.Campaigns()) || r.Version != 1 {
 			return fmt.Errorf("campaign %q begins as number %d, version %d", d.ID, r.Campaign, r.Version)
 		}
-		e.addCampaign(newCampaign(r.Campaign, d))
+		e.addCampaign(newCampaign(r.Campaign, d, seq))
 		return nil
 	}
 	if _, version := camp.Definition(); camp.id != r.Campaign || r.Version != version+1 {
@@ -217,7 +227,7 @@ func (e *Engine) applyDefinition(r *event.Record) error {
 	}
 	camp.people.LockAll()
 	defer camp.people.UnlockAll()
-	camp.redefine(d, r.Version)
+	camp.redefine(d, r.Version, seq)
 	return nil
 }
 

@@ -28,6 +28,7 @@ type waitingLine struct {
 	sync.Mutex               // taken after a person's shard
 	issued     atomic.Uint32 // numbers given; changed under Mutex
 	early      atomic.Uint32 // indices given in draws that are not drawn; changed under Mutex
+	newest     event.Seq     // of the newest record that gave a number or an index; Mutex
 	lists      []*drawList   // by event.Draw, from 1; changed with all shards of people locked
 
 	state atomic.Pointer[LineState] // replaced with all shards of people locked

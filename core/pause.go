@@ -19,7 +19,10 @@ import (
 var ErrReason = errors.New("bad reason")
 
 // span is a time from its beginning to its end, excluded.
-type span struct{ from, to event.Time }
+type span struct {
+	from, to event.Time
+	endedBy  event.Seq // the record that ended a pause
+}
 
 // Pause stops the campaign. The reason, in UTF-8 and of event.MaxReason bytes
 // at most, is shown to everybody. Pausing again changes the reason and nothing
@@ -55,30 +58,40 @@ func (c *Campaign) applyResumed(next *LineState, seq event.Seq, r *event.Record)
 	if !next.Paused {
 		return errors.New("no pause to end")
 	}
-	pause := span{next.Since, max(next.Since, r.At)}
+	pause := span{next.Since, max(next.Since, r.At), seq}
 	next.Paused, next.Reason, next.Since = false, "", 0
 	next.pauses = append(slices.Clip(next.pauses), pause)
+	c.delayHolds(pause)
+	return nil
+}
+
+// delayHolds lets every hold end as much later as the pause was long, but those
+// of shards that were restored as they stood after it.
+func (c *Campaign) delayHolds(pause span) {
 	for i := range people.Shards {
 		shard := c.people.At(i)
-		shard.DelayHolds(pause.to - pause.from)
-		shard.Newest = seq
+		if pause.endedBy > shard.Newest {
+			shard.DelayHolds(pause.to - pause.from)
+			shard.Newest = pause.endedBy
+		}
 	}
-	return nil
 }
 
 // PausedBetween returns how many milliseconds of the time from from to to the
 // campaign was paused: by so much a term that began at from ends later.
 func (s *LineState) PausedBetween(from, to event.Time) (millis event.Time) {
 	if s.Paused {
-		millis = overlap(span{s.Since, to}, span{from, to})
+		millis = overlap(s.Since, to, from, to)
 	}
 	for i := len(s.pauses) - 1; i >= 0 && s.pauses[i].to > from; i-- {
-		millis += overlap(s.pauses[i], span{from, to})
+		millis += overlap(s.pauses[i].from, s.pauses[i].to, from, to)
 	}
 	return millis
 }
 
-func overlap(a, b span) event.Time { return max(0, min(a.to, b.to)-max(a.from, b.from)) }
+func overlap(from, to, otherFrom, otherTo event.Time) event.Time {
+	return max(0, min(to, otherTo)-max(from, otherFrom))
+}
 
 // holdTime returns the time by which holds end: it stands still while the
 // campaign is paused.

@@ -35,6 +35,20 @@ func (e *Engine) steer(c *Campaign, r *event.Record, needed func(*LineState) (bo
 	return seq, nil
 }
 
+// replayToAll is applyToAll for a record of the log, which the line may have
+// already because it was restored as it stood after it.
+func (c *Campaign) replayToAll(seq event.Seq, r *event.Record) error {
+	if seq > c.restored {
+		return c.applyToAll(seq, r)
+	}
+	for _, pause := range c.line.state.Load().pauses {
+		if pause.endedBy == seq {
+			c.delayHolds(pause)
+		}
+	}
+	return nil
+}
+
 // applyToAll changes the campaign as r says. All shards of people are locked.
 // An error says that r does not fit the state; what was changed by then is not
 // undone.

@@ -88,6 +88,19 @@ func (h *History) Defined(at event.Time, seq event.Seq, campaignID string, versi
 	h.audit.defined(at, seq, campaignID, version)
 }
 
+// Applying notes what a record that is about to be applied follows: where the
+// state began with a snapshot, the mark had risen before.
+func (h *History) Applying(r *event.Record, engine *core.Engine) {
+	if r.Kind != event.Served || h.marks[r.Campaign] != nil || int(r.Campaign) >= len(engine.Campaigns()) {
+		return
+	}
+	if h.marks == nil {
+		h.marks = make(map[event.CampaignID][]mark)
+	}
+	state := engine.Campaigns()[r.Campaign].Line()
+	h.marks[r.Campaign] = []mark{{at: 0, number: state.Serving}}
+}
+
 // Applied notes a record that the engine has applied.
 func (h *History) Applied(seq event.Seq, r *event.Record, engine *core.Engine) {
 	if r.Kind.OfPerson() {

@@ -15,6 +15,7 @@ func (in *instance) gauges(emit func(name string, value float64)) {
 		s := log.Stats()
 		journalGauges(&s, emit)
 	}
+	in.snapshots.gauges(emit)
 }
 
 func journalGauges(s *wal.Stats, emit func(name string, value float64)) {

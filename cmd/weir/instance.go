@@ -64,6 +64,7 @@ type instance struct {
 	history   server.History
 	journal   journal
 	wal       atomic.Pointer[wal.Log] // the journal where it is durable, for /metrics; nil until it is open
+	snapshots keeping
 
 	failed      chan error    // the journal's failure; one at most
 	failureTold bool          // run returns it; owner: run
@@ -233,6 +234,9 @@ func (in *instance) start(ctx context.Context) error {
 	}
 	in.http.Attach(in.engine)
 	in.workers.Go(func() { sweep(in.engine, in.clock.Now, in.ended) })
+	if err := in.keepSnapshots(); err != nil {
+		return err
+	}
 	in.log.Info("ready", "public", in.listeners.public.Addr().String(), "admin", in.listeners.admin.Addr().String())
 	if in.ready != nil {
 		in.ready(in)

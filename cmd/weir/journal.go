@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -39,7 +38,7 @@ func (in *instance) openJournal(ctx context.Context) error {
 		in.journal = memoryJournal{new(memory.Journal)}
 		return nil
 	}
-	shown := newProgress(in.stderr, "reading the log")
+	shown := newProgress(in.stderr, "recovering")
 	began := time.Now()
 	options := wal.Options{
 		Rehearsal:      in.clock.rehearsing(),
@@ -49,13 +48,16 @@ func (in *instance) openJournal(ctx context.Context) error {
 		OnFatal: func(err error) { in.failed <- err },
 	}
 	in.http.SetStage("recovering", 0)
-	state := &stoppable{engine: in.engine, history: &in.history}
-	defer context.AfterFunc(ctx, func() { state.stop.Store(true) })()
-	log, report, err := recovery.Open(in.config.data, options, state, func(at wal.Progress) {
-		shown.log(at)
-		in.http.SetStage(recoveringStage(at), timeLeft(at, time.Since(began)))
+	state := remembering{Engine: in.engine, history: &in.history}
+	estimate := newEstimate()
+	log, report, err := recovery.Open(ctx, in.config.data, options, state, func(at recovery.Progress) {
+		shown.set(at.Bytes, at.Total)
+		in.http.SetStage(recoveringStage(at), estimate.left(at))
 	})
 	shown.finish()
+	if errors.Is(err, context.Canceled) {
+		return errStopped
+	}
 	if err != nil {
 		return explainJournal(in.config, err)
 	}
@@ -63,6 +65,12 @@ func (in *instance) openJournal(ctx context.Context) error {
 	in.wal.Store(log)
 	in.log.Info("recovered", "records", report.Records, "last_sequence", uint64(report.LastSeq),
 		"bytes", report.Bytes, "clean_close", report.CleanClose, "took", time.Since(began).Round(time.Millisecond))
+	if s := report.Snapshot; s != nil {
+		in.log.Info("began with a snapshot", "name", s.Name, "through", uint64(s.From), "bytes", s.Bytes, "took", s.Duration.Round(time.Millisecond))
+	}
+	for _, u := range report.Passed {
+		in.log.Error("a snapshot could not be used; nothing is missing without it", "name", u.Name, "why", u.Why)
+	}
 	if report.Torn != nil {
 		in.log.Warn("a write that nobody was told of was cut short by a crash; its bytes were set aside",
 			"file", report.Torn.Path, "bytes", report.Torn.Bytes, "quarantine", report.Torn.Quarantine)
@@ -70,42 +78,49 @@ func (in *instance) openJournal(ctx context.Context) error {
 	return nil
 }
 
-// stoppable is the engine while the log is read, and ends that when asked to:
-// reading a long log would outlast every patience otherwise.
-type stoppable struct {
-	engine  *core.Engine
+// remembering is the engine while the log is read, with the server's history
+// of it.
+type remembering struct {
+	*core.Engine
 	history *server.History
-	stop    atomic.Bool
+}
+
+// Apply applies a record and notes it.
+func (s remembering) Apply(seq event.Seq, r *event.Record) error {
+	s.history.Applying(r, s.Engine)
+	if err := s.Engine.Apply(seq, r); err != nil {
+		return err
+	}
+	s.history.Applied(seq, r, s.Engine)
+	return nil
 }
 
 var errStopped = errors.New("stopped while the log was being read")
 
-// Apply applies a record unless it is time to stop, and tells the server's
-// history of it.
-func (s *stoppable) Apply(seq event.Seq, r *event.Record) error {
-	if s.stop.Load() {
-		return errStopped
-	}
-	if err := s.engine.Apply(seq, r); err != nil {
-		return err
-	}
-	s.history.Applied(seq, r, s.engine)
-	return nil
-}
-
-func recoveringStage(at wal.Progress) string {
+func recoveringStage(at recovery.Progress) string {
 	if at.Total == 0 {
 		return "recovering"
 	}
-	return fmt.Sprintf("recovering: %d%% of the log is read", at.Bytes*100/at.Total)
+	return fmt.Sprintf("recovering: %v, %d%% is done", at.Stage, at.Bytes*100/at.Total)
 }
 
-// timeLeft is how long the rest takes at the speed so far; 0: not known.
-func timeLeft(at wal.Progress, spent time.Duration) time.Duration {
+// estimate says how long the stage of a recovery will still take.
+type estimate struct {
+	stage recovery.Stage
+	began time.Time
+}
+
+func newEstimate() *estimate { return &estimate{began: time.Now()} }
+
+// left is how long the rest of the stage takes at the speed so far; 0: not known.
+func (e *estimate) left(at recovery.Progress) time.Duration {
+	if at.Stage != e.stage {
+		*e = estimate{at.Stage, time.Now()}
+	}
 	if at.Bytes == 0 {
 		return 0
 	}
-	return time.Duration(float64(spent) * float64(at.Total-at.Bytes) / float64(at.Bytes))
+	return time.Duration(float64(time.Since(e.began)) * float64(at.Total-at.Bytes) / float64(at.Bytes))
 }
 
 // explainJournal adds to why the data directory could not be opened what to do

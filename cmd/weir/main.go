@@ -91,7 +91,7 @@ Exit codes: 0 done, 1 found wrong, 2 usage.`,
 	root.AddCommand(
 		serveCommand(), demoCommand(),
 		group("campaign", "Check and try out a campaign's definition", campaignCheckCommand(), campaignSimulateCommand()),
-		recoverCommand(), verifyCommand(), stateCommand(),
+		recoverCommand(), verifyCommand(), stateCommand(), backupCommand(), restoreCommand(),
 		group("wal", "Look into the write-ahead log", walDumpCommand()),
 		group("keys", "Look after the server's secrets", keysRotateCommand()),
 		adminCommand(),

@@ -8,14 +8,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"weir/persist/recovery"
-	"weir/persist/wal"
 )
 
 // replayInto reads the data directory into state and changes nothing in it.
-func replayInto(cmd *cobra.Command, dir string, state recovery.State) (wal.Report, error) {
-	shown := newProgress(cmd.ErrOrStderr(), "reading the log")
+func replayInto(cmd *cobra.Command, dir string, state recovery.State) (recovery.Report, error) {
+	shown := newProgress(cmd.ErrOrStderr(), "reading")
 	defer shown.finish()
-	report, err := recovery.Replay(dir, state, shown.log)
+	report, err := recovery.Replay(cmd.Context(), dir, state, shown.recovery)
 	return report, explainOffline(err)
 }
 

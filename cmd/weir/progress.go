@@ -7,7 +7,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
-	"weir/persist/wal"
+	"weir/persist/recovery"
 )
 
 // progress shows how far long work has come, on a terminal only: a file or a
@@ -48,5 +48,5 @@ func (p *progress) finish() {
 	}
 }
 
-// log shows how far reading a log has come.
-func (p *progress) log(at wal.Progress) { p.set(at.Bytes, at.Total) }
+// recovery shows how far a recovery has come.
+func (p *progress) recovery(at recovery.Progress) { p.set(at.Bytes, at.Total) }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -297,10 +298,10 @@ func TestInstanceEndsClean(t *testing.T) {
 func TestStopWhileReading(t *testing.T) {
 	s := newSite(t)
 	s.stop(s.start("--campaign", smallFile))
-	state := &stoppable{engine: core.New()}
-	state.stop.Store(true)
-	log, _, err := recovery.Open(s.data(), wal.Options{}, state, nil)
-	if log != nil || !errors.Is(err, errStopped) || !errors.Is(explainJournal(&config{}, err), errStopped) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	log, _, err := recovery.Open(ctx, s.data(), wal.Options{}, core.New(), nil)
+	if log != nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	weir(t, "verify", "--data", s.data()).want(t, exitDone, "sound")

@@ -40,6 +40,10 @@ type config struct {
 	idleTimeout    time.Duration
 	minFree        int64 // bytes
 	resumeFree     int64 // bytes
+	snapshotEvery  time.Duration
+	snapshotRate   int64 // bytes a second
+	keepLog        time.Duration
+	ballast        int64 // bytes
 	logFormat      string
 	logLevel       string
 
@@ -118,6 +122,10 @@ var settings = []setting{
 	{name: "idle-timeout", value: "30s", usage: "`how long` a connection may stay open between requests", apply: duration(func(c *config) *time.Duration { return &c.idleTimeout }, 100*time.Millisecond, time.Hour)},
 	{name: "min-free", value: "256MiB", usage: "`size` of free disk space below which changes are refused", apply: size(func(c *config) *int64 { return &c.minFree })},
 	{name: "resume-free", value: "512MiB", usage: "`size` of free disk space above which they are taken again", apply: size(func(c *config) *int64 { return &c.resumeFree })},
+	{name: "snapshot-every", value: "1m", usage: "`how often` the state is written out, so that a start need not read the whole log", apply: duration(func(c *config) *time.Duration { return &c.snapshotEvery }, time.Second, 24*time.Hour)},
+	{name: "snapshot-rate", value: "32MiB", usage: "`size` of what is written out in a second at most", apply: size(func(c *config) *int64 { return &c.snapshotRate })},
+	{name: "keep-log", value: "24h", usage: "`how far back` the state can be restored to any moment", apply: duration(func(c *config) *time.Duration { return &c.keepLog }, 0, 10000*time.Hour)},
+	{name: "ballast", value: "64MiB", usage: "`size` of a file in the data directory that may be deleted when the disk is full", apply: size(func(c *config) *int64 { return &c.ballast })},
 	{name: "log-format", value: "text", usage: "`form` of the process's own log on stderr: text or json", apply: oneOf(func(c *config) *string { return &c.logFormat }, "text", "json")},
 	{name: "log-level", value: "info", usage: "least `level` that is logged: debug, info, warn or error", apply: oneOf(func(c *config) *string { return &c.logLevel }, "debug", "info", "warn", "error")},
 }

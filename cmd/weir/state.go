@@ -8,7 +8,7 @@ import (
 
 	"weir/core"
 	"weir/core/event"
-	"weir/persist/wal"
+	"weir/persist/recovery"
 )
 
 // stateReport is what `weir state --format json` prints. Two logs with the
@@ -85,7 +85,7 @@ func (c *campaignState) describe() string {
 `, c.ID, c.Version, c.Places, c.Slots, c.Taken, c.Booked, c.Cancelled, c.Holds, c.People, c.Issued)
 }
 
-func newStateReport(engine *core.Engine, log wal.Report) *stateReport {
+func newStateReport(engine *core.Engine, log recovery.Report) *stateReport {
 	r := &stateReport{LastSequence: log.LastSeq, Digest: engine.Digest(), Campaigns: campaignStates(engine)}
 	if log.LastTime != 0 {
 		r.NewestTime = utcTime(log.LastTime)

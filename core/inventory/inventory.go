@@ -134,3 +134,16 @@ func (t *Table) Resize(s event.SlotID, capacity uint16) {
 	taken, _ := t.Load(s)
 	t.slots[s].Store(uint32(taken)<<16 | uint32(max(taken, capacity)))
 }
+
+// Count takes a place and gives one back, either of which may be NoSlot, and
+// asks nothing: while a table is being restored it is true only in the end, and
+// until then a count may pass every bound and wrap. The caller holds the locks,
+// or calls it for a table that nobody else looks at yet.
+func (t *Table) Count(takes, gives event.SlotID) {
+	if takes != event.NoSlot {
+		t.slots[takes].Add(1 << 16)
+	}
+	if gives != event.NoSlot {
+		t.slots[gives].Add(^uint32(1<<16 - 1))
+	}
+}

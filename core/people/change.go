@@ -15,6 +15,7 @@ func (s *Shard) AddBooking(person Row) *Booking {
 	if booking == nil {
 		row, booking = s.bookings.add()
 	}
+	s.bookings.mark(row)
 	*booking = Booking{Person: person, Next: p.Bookings}
 	p.Bookings = row
 	return booking
@@ -39,6 +40,7 @@ func (s *Shard) reuse(p *Person) (Row, *Booking) {
 		p.Bookings = booking.Next
 	} else {
 		s.bookings.at(before).Next = booking.Next
+		s.bookings.mark(before)
 	}
 	return oldest, booking
 }
@@ -54,6 +56,7 @@ func (s *Shard) SetHold(person Row, h Hold) {
 	} else {
 		row, hold = s.holds.add()
 	}
+	s.holds.mark(row)
 	h.Person, h.Next = person, 0
 	*hold = h
 	p.Hold = row
@@ -70,6 +73,7 @@ func (s *Shard) ClearHold(person Row) {
 		return
 	}
 	*s.holds.at(p.Hold) = Hold{Next: s.freeHold}
+	s.holds.mark(p.Hold)
 	s.freeHold = p.Hold
 	p.Hold = 0
 	s.live--
@@ -106,6 +110,7 @@ func (s *Shard) DelayHolds(by event.Time) {
 	for row := Row(1); row <= s.holds.n; row++ {
 		if hold := s.holds.at(row); hold.Person != 0 {
 			hold.Expires += by
+			s.holds.mark(row)
 		}
 	}
 	s.earliest += by

@@ -67,8 +67,9 @@ const pageRows = 256
 // good for as long as the table lives. T has no pointers, so the garbage
 // collector has nothing to scan in it.
 type pages[T any] struct {
-	list []*[pageRows]T
-	n    Row // rows in use
+	list    []*[pageRows]T
+	n       Row      // rows in use
+	changed []uint64 // marks of the pages; see pages.go
 }
 
 func (p *pages[T]) at(r Row) *T {
@@ -79,7 +80,9 @@ func (p *pages[T]) at(r Row) *T {
 func (p *pages[T]) add() (Row, *T) {
 	if int(p.n) == len(p.list)*pageRows {
 		p.list = append(p.list, new([pageRows]T))
+		p.changed = grown(p.changed, len(p.list))
 	}
 	p.n++
+	p.mark(p.n)
 	return p.n, p.at(p.n)
 }

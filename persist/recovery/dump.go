@@ -45,7 +45,7 @@ var errEnough = errors.New("enough")
 func Dump(w io.Writer, dir string, format Format, from, to event.Seq) (wal.Report, error) {
 	out := bufio.NewWriterSize(w, 64<<10)
 	var line []byte
-	report, err := wal.Scan(dir, wal.ScanOptions{}, func(seq event.Seq, r *event.Record) error {
+	report, err := wal.Scan(dir, wal.ScanOptions{Base: whole}, func(seq event.Seq, r *event.Record) error {
 		if seq < from {
 			return nil
 		}

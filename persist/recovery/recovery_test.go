@@ -2,6 +2,7 @@ package recovery_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -12,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"weir/core"
 	"weir/core/event"
 	"weir/persist/recovery"
 	"weir/persist/wal"
@@ -21,13 +23,19 @@ var rewrite = flag.Bool("rewrite", false, "rewrite the golden files")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// list is a state that keeps every record as it is handed over.
-type list []event.Record
+// list is a state that keeps every record as it is handed over. No snapshots are
+// restored into it.
+type list struct {
+	core.Engine
+	records []event.Record
+}
 
 func (l *list) Apply(_ event.Seq, r *event.Record) error {
-	*l = append(*l, *r)
+	l.records = append(l.records, *r)
 	return nil
 }
+
+func (l *list) Settle() {}
 
 // history is one record of every kind.
 func history() []event.Record {
@@ -59,7 +67,7 @@ func history() []event.Record {
 func write(t *testing.T, records []event.Record) string {
 	t.Helper()
 	dir := t.TempDir()
-	l, _, err := recovery.Open(dir, wal.Options{}, &list{}, nil)
+	l, _, err := recovery.Open(context.Background(), dir, wal.Options{}, &list{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,22 +89,22 @@ func TestOpenAndReplayAgree(t *testing.T) {
 	records := history()
 	dir := write(t, records)
 	var opened, replayed list
-	report, err := recovery.Replay(dir, &replayed, nil)
+	report, err := recovery.Replay(context.Background(), dir, &replayed, nil)
 	if err != nil || report.Records != uint64(len(records)) {
 		t.Fatalf("%+v, %v", report, err)
 	}
-	l, report, err := recovery.Open(dir, wal.Options{}, &opened, nil)
+	l, report, err := recovery.Open(context.Background(), dir, wal.Options{}, &opened, nil)
 	if err != nil || report.LastSeq != event.Seq(len(records)) {
 		t.Fatalf("%+v, %v", report, err)
 	}
-	if _, err := recovery.Replay(dir, &list{}, nil); !errors.Is(err, wal.ErrLocked) {
+	if _, err := recovery.Replay(context.Background(), dir, &list{}, nil); !errors.Is(err, wal.ErrLocked) {
 		t.Errorf("replay beside a server: %v", err)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for i := range records {
-		for name, got := range map[string]list{"open": opened, "replay": replayed} {
+		for name, got := range map[string][]event.Record{"open": opened.records, "replay": replayed.records} {
 			// Definitions are kept without a copy: they must not change behind
 			// the state's back when the next envelope is read.
 			if !bytes.Equal(got[i].Definition, records[i].Definition) || !bytes.Equal(got[i].Payload, records[i].Payload) || got[i].Person != records[i].Person || got[i].Kind != records[i].Kind {
@@ -106,11 +114,14 @@ func TestOpenAndReplayAgree(t *testing.T) {
 	}
 }
 
-type refusing struct{ at event.Seq }
+type refusing struct {
+	core.Engine
+	at event.Seq
+}
 
 var errRefused = errors.New("refused")
 
-func (s refusing) Apply(seq event.Seq, _ *event.Record) error {
+func (s *refusing) Apply(seq event.Seq, _ *event.Record) error {
 	if seq == s.at {
 		return errRefused
 	}
@@ -119,10 +130,10 @@ func (s refusing) Apply(seq event.Seq, _ *event.Record) error {
 
 func TestARefusedRecordEndsRecovery(t *testing.T) {
 	dir := write(t, history())
-	if _, _, err := recovery.Open(dir, wal.Options{}, refusing{4}, nil); !errors.Is(err, errRefused) || !strings.Contains(err.Error(), "record 4") {
+	if _, _, err := recovery.Open(context.Background(), dir, wal.Options{}, &refusing{at: 4}, nil); !errors.Is(err, errRefused) || !strings.Contains(err.Error(), "record 4") {
 		t.Errorf("open: %v", err)
 	}
-	if _, err := recovery.Replay(dir, refusing{5}, nil); !errors.Is(err, errRefused) || !strings.Contains(err.Error(), "record 5") {
+	if _, err := recovery.Replay(context.Background(), dir, &refusing{at: 5}, nil); !errors.Is(err, errRefused) || !strings.Contains(err.Error(), "record 5") {
 		t.Errorf("replay: %v", err)
 	}
 }

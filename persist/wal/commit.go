@@ -23,6 +23,10 @@ func (l *Log) commitLoop() {
 	for {
 		select {
 		case <-l.kick:
+		case done := <-l.rolls:
+			if !l.rollFor(done) {
+				return
+			}
 		case <-l.closing:
 			l.drain()
 			return
@@ -34,8 +38,46 @@ func (l *Log) commitLoop() {
 				l.fail(err)
 				return
 			}
+			select {
+			case done := <-l.rolls:
+				if !l.rollFor(done) {
+					return
+				}
+			default:
+			}
 		}
 	}
+}
+
+// Roll begins a new epoch: records that are durable when it is called lie in
+// epochs that are not written any more when it returns nil. It changes nothing
+// where the newest epoch is empty. Errors: core.ErrClosed, core.ErrFailed.
+func (l *Log) Roll() error {
+	done := make(chan error, 1)
+	select {
+	case l.rolls <- done:
+		return <-done
+	case <-l.stopped:
+		if l.state.Load()&stateFailed != 0 {
+			return l.failure
+		}
+		return core.ErrClosed
+	}
+}
+
+// rollFor begins a new epoch for who waits for it, and says whether the log is
+// still sound.
+func (l *Log) rollFor(done chan<- error) bool {
+	var err error
+	if l.writer.index > 0 {
+		err = l.writer.next()
+	}
+	if err != nil {
+		l.fail(err)
+		err = l.failure
+	}
+	done <- err
+	return err == nil
 }
 
 // dismiss lets go whoever waits for what will not be written any more.

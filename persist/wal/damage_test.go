@@ -64,7 +64,7 @@ func pieces(t testing.TB) []piece {
 // read scans data as the last segment, in place of the piece's.
 func (p *piece) read(data []byte, known mark) (head, *cut, error) {
 	s := &scan{
-		segments: []segment{p.segment}, known: known, head: p.before, report: &Report{},
+		segments: []segment{p.segment}, known: known, least: known.head.seq, head: p.before, report: &Report{},
 		epoch: 1, entry: p.segment.index,
 		open: func(*segment) (source, error) { return bytesSource{bytes.NewReader(data)}, nil },
 	}

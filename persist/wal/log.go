@@ -47,7 +47,9 @@ type Log struct {
 	failure  error      // mu until stateFailed is set, constant from then on
 	appended atomic.Uint64
 
-	kick    chan struct{} // there may be work for the committer
+	kick    chan struct{}     // there may be work for the committer
+	rolls   chan chan<- error // who waits for a new epoch
+	removal removal
 	closing chan struct{} // closed by Close
 	stopped chan struct{} // closed when the committer has ended
 	once    sync.Once
@@ -92,7 +94,7 @@ func charge(size int) uint64 {
 func newLog(op *opening, lock *os.File, w *writer, m *markFile) *Log {
 	l := &Log{
 		options: op.options, identity: op.report.Identity, lock: lock, started: time.Now(),
-		kick: make(chan struct{}, 1), closing: make(chan struct{}), stopped: make(chan struct{}),
+		kick: make(chan struct{}, 1), rolls: make(chan chan<- error), closing: make(chan struct{}), stopped: make(chan struct{}),
 		kept: make(chan struct{}), watched: make(chan struct{}),
 		writer: w, mark: m, open: &batch{}, spare: &batch{},
 		next: w.head.seq + 1, newest: w.head.time,

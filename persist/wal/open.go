@@ -14,6 +14,16 @@ import (
 // the next one, and its Definition must be copied where it is kept.
 type Replay = func(seq event.Seq, r *event.Record) error
 
+// Base gives the state that the log is replayed into something to begin with:
+// it is called when the directory is locked and known, before records are
+// replayed, and returns the record up to which none of the log is needed any
+// more; 0: all of it is. newest is the newest record that the state has all the
+// same; a log that ends before it has lost its end. The log has no records up
+// to removed any more. limit, where not 0, is the last record that is left of a
+// log that was cut: a state that has a later one must not be begun with. It may
+// be called twice.
+type Base = func(id Identity, removed, limit event.Seq) (from, newest event.Seq, err error)
+
 // Open makes or opens the data directory dir for this process alone, verifies
 // the whole log, hands each record to replay (which may be nil), repairs a torn
 // tail and begins a new epoch to append to. Everything that replay has seen is
@@ -62,7 +72,10 @@ type opening struct {
 
 	identity digest
 	known    mark
-	epochs   []epochDir
+	begin    first
+	newest   event.Seq  // that the base has
+	epochs   []epochDir // those that belong to the log
+	scanned  []epochDir // of these, those that the scan reads
 }
 
 func (op *opening) open(lock *os.File) (*Log, error) {
@@ -73,12 +86,16 @@ func (op *opening) open(lock *os.File) (*Log, error) {
 	if err := op.load(id); err != nil {
 		return nil, err
 	}
+	if err := op.finishRemoval(); err != nil {
+		return nil, err
+	}
+	limit := event.Seq(0)
 	if op.options.AcceptLoss {
-		if err := op.acceptLoss(); err != nil {
+		if limit, err = op.acceptLoss(); err != nil {
 			return nil, err
 		}
 	}
-	end, err := op.recover()
+	end, err := op.recover(limit)
 	if err != nil {
 		return nil, err
 	}
@@ -113,41 +130,105 @@ func (op *opening) load(id Identity) (err error) {
 	if err != nil {
 		return err
 	}
-	op.epochs, err = listEpochs(op.walDir)
+	if op.begin, err = readFirst(op.walDir, op.identity); err != nil {
+		return err
+	}
+	return op.list()
+}
+
+// list finds the epochs of the log. Those before its first are none of it.
+func (op *opening) list() error {
+	all, err := listEpochs(op.walDir)
+	op.epochs = all
+	for len(op.epochs) > 0 && op.epochs[0].number < op.begin.epoch {
+		op.epochs = op.epochs[1:]
+	}
 	return err
 }
 
-// scan reads the log, and fills the report anew.
-func (op *opening) scan(replay Replay) (*scan, *cut, error) {
-	op.report = Report{Identity: op.report.Identity, Lost: op.report.Lost, SetAside: op.report.SetAside}
+// finishRemoval removes the epochs that a removal cut short left behind.
+func (op *opening) finishRemoval() error {
+	all, err := listEpochs(op.walDir)
+	if err != nil {
+		return err
+	}
+	for _, old := range all[:len(all)-len(op.epochs)] {
+		if err := removeEpoch(&op.options.files, old); err != nil {
+			return fmt.Errorf("finish the removal of old log: %w", err)
+		}
+	}
+	return nil
+}
+
+// base asks for a state to begin with and returns the record up to which that
+// needs none of the log, 0 for an empty one.
+func (op *opening) base(limit event.Seq) (from event.Seq, err error) {
+	if op.options.Base != nil {
+		from, op.newest, err = op.options.Base(op.report.Identity, op.begin.head.seq, limit)
+		if err != nil {
+			return 0, fmt.Errorf("begin with a snapshot: %w", err)
+		}
+	}
+	if from < op.begin.head.seq {
+		return 0, &Damage{
+			Path: op.walDir, What: fmt.Sprintf("the log begins with record %d, and no sound snapshot reaches it", op.begin.head.seq+1),
+			Remedy: remedyDamage, SoundFrom: op.begin.head.seq + 1,
+		}
+	}
+	return from, nil
+}
+
+// scan reads the log behind from, and fills the report anew.
+func (op *opening) scan(from event.Seq, replay Replay) (*scan, *cut, error) {
+	op.report = Report{Identity: op.report.Identity, Lost: op.report.Lost, SetAside: op.report.SetAside, From: from}
+	begin, skipped := startAt(op.epochs, op.begin, from)
+	op.scanned = op.epochs[skipped:]
 	s := &scan{
-		segments: flatten(op.epochs), open: openSegment, known: op.known, replay: replay, progress: op.progress,
-		head: head{digest: op.identity}, report: &op.report,
+		segments: flatten(op.scanned), open: openSegment, known: op.known, least: max(op.known.head.seq, op.newest), replay: behind(from, replay), progress: op.progress,
+		head: begin.head, epoch: begin.epoch - 1, report: &op.report,
 	}
 	c, err := s.run()
 	op.report.CleanClose = err == nil && c == nil && op.known.clean && op.known.head.seq == s.head.seq
 	return s, c, err
 }
 
+// behind hands on only records behind from.
+func behind(from event.Seq, replay Replay) Replay {
+	if from == 0 || replay == nil {
+		return replay
+	}
+	return func(seq event.Seq, r *event.Record) error {
+		if seq <= from {
+			return nil
+		}
+		return replay(seq, r)
+	}
+}
+
 // acceptLoss makes a damaged log sound by giving up what lies behind the
-// damage. Nothing of it has been replayed.
-func (op *opening) acceptLoss() error {
-	s, _, err := op.scan(nil)
+// damage, and returns the last record kept, or 0 where there was no damage that
+// matters: what the best snapshot stands for need not be sound.
+func (op *opening) acceptLoss() (limit event.Seq, err error) {
+	from, err := op.base(0)
+	if err != nil {
+		return 0, err
+	}
+	s, _, err := op.scan(from, nil)
 	var damage *Damage
 	if !errors.As(err, &damage) {
-		return err
+		return 0, err
 	}
 	if damage.newer {
-		return err
+		return 0, err
 	}
 	op.report.Lost = damage
 	if !damage.endLost {
 		if op.report.SetAside, err = op.cut(damage.cut); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	op.known = mark{head: s.head, identity: op.identity, generation: op.known.generation + 1}
-	return op.resetMark()
+	return s.head.seq, op.resetMark()
 }
 
 // resetMark replaces the mark by op.known.
@@ -164,18 +245,21 @@ func (op *opening) resetMark() error {
 
 func (op *opening) cut(c cut) ([]string, error) {
 	q := quarantine{files: &op.options.files, walDir: op.walDir}
-	aside, err := q.apply(c, op.epochs)
+	aside, err := q.apply(c, op.scanned)
 	if err != nil {
 		return aside, fmt.Errorf("set aside: %w", err)
 	}
-	op.epochs, err = listEpochs(op.walDir)
-	return aside, err
+	return aside, op.list()
 }
 
 // recover reads the log, repairs its tail and makes it durable: what a killed
 // process wrote and did not sync may be in memory alone, and was replayed.
-func (op *opening) recover() (head, error) {
-	s, torn, err := op.scan(op.replay)
+func (op *opening) recover(limit event.Seq) (head, error) {
+	from, err := op.base(limit)
+	if err != nil {
+		return head{}, err
+	}
+	s, torn, err := op.scan(from, op.replay)
 	if err != nil {
 		return head{}, err
 	}
@@ -250,7 +334,7 @@ func (op *opening) nextEpoch() (uint32, error) {
 			return 0, err
 		}
 	}
-	return 1, nil
+	return op.begin.epoch, nil
 }
 
 func empty(e epochDir) bool {
@@ -280,6 +364,8 @@ type ScanOptions struct {
 	// Unlocked reads although a process may have the directory open. What that
 	// process is writing meanwhile then looks like a torn tail.
 	Unlocked bool
+	// Base is that of Options.
+	Base Base
 }
 
 // Scan verifies the log of the data directory dir like Open and replays it, but
@@ -301,7 +387,7 @@ func Scan(dir string, o ScanOptions, replay Replay, progress func(Progress)) (Re
 			defer func() { _ = lock.Close() }()
 		}
 	}
-	op := &opening{dir: dir, walDir: filepath.Join(dir, walName), replay: replay, progress: progress}
+	op := &opening{dir: dir, walDir: filepath.Join(dir, walName), options: Options{Base: o.Base}, replay: replay, progress: progress}
 	err = op.inspect()
 	op.report.Duration = time.Since(start)
 	if err != nil {
@@ -318,7 +404,11 @@ func (op *opening) inspect() error {
 	if err := op.load(id); err != nil {
 		return err
 	}
-	s, torn, err := op.scan(op.replay)
+	from, err := op.base(0)
+	if err != nil {
+		return err
+	}
+	s, torn, err := op.scan(from, op.replay)
 	if torn != nil {
 		op.report.Torn = op.tail(s, torn)
 	}

@@ -55,6 +55,9 @@ type Options struct {
 	// sets the rest aside. It is for an operator who has decided so.
 	AcceptLoss bool
 
+	// Base, where not nil, is called before the log is replayed.
+	Base Base
+
 	// OnFatal is called once, with the cause, when a write or sync failed. The
 	// log is useless from then on; the process should end. It is called by the
 	// goroutine that writes the log, for which Close waits: it must not call

@@ -106,7 +106,8 @@ type Report struct {
 	Segments  int        `json:"segments"`
 	Envelopes uint64     `json:"envelopes"`
 	Records   uint64     `json:"records"`
-	FirstSeq  event.Seq  `json:"first_seq"` // 0: no record
+	From      event.Seq  `json:"from"`      // records up to it were not needed; 0: all were read
+	FirstSeq  event.Seq  `json:"first_seq"` // of those read; 0: no record
 	LastSeq   event.Seq  `json:"last_seq"`
 	LastTime  event.Time `json:"last_time"` // Unix milliseconds
 	Bytes     int64      `json:"bytes"`     // of sound envelopes, as stored

@@ -18,7 +18,8 @@ import (
 type scan struct {
 	segments []segment
 	open     func(*segment) (source, error)
-	known    mark // newest state known to be durable; zero: nothing known
+	known    mark      // newest state known to be durable; zero: nothing known
+	least    event.Seq // newest record known to be durable
 	replay   func(event.Seq, *event.Record) error
 	progress func(Progress)
 
@@ -70,7 +71,7 @@ func (s *scan) run() (*cut, error) {
 		}
 	}
 	s.finish()
-	if s.head.seq < s.known.head.seq {
+	if s.head.seq < s.least {
 		return nil, s.endLost()
 	}
 	return nil, nil
@@ -129,6 +130,9 @@ var errRead = errors.New("read")
 // misplaced says why a segment cannot be the next one by its name.
 func (s *scan) misplaced(seg *segment) error {
 	if seg.epoch != s.epoch {
+		if seg.epoch != s.epoch+1 && s.epoch == 0 {
+			return fmt.Errorf("%w: epoch 1 is missing before it, or the file %s, which says where the log begins", errMalformed, firstName)
+		}
 		if seg.epoch != s.epoch+1 {
 			return fmt.Errorf("%w: epoch %d is missing before it", errMalformed, s.epoch+1)
 		}
@@ -238,12 +242,12 @@ func (s *scan) judge(f *flaw) (*cut, error) {
 	at := cut{segment: f.segment, offset: f.offset, what: f.err.Error()}
 	newer := errors.Is(f.err, errVersion)
 	last := f.segment == len(s.segments)-1 && !f.misplaced
-	if last && next == 0 && !newer && s.head.seq >= s.known.head.seq {
+	if last && next == 0 && !newer && s.head.seq >= s.least {
 		return &at, nil
 	}
 	d := &Damage{
 		Path: seg.path, Offset: f.offset, What: f.err.Error(), Remedy: remedyDamage, cut: at, newer: newer,
-		SoundThrough: s.head.seq, SoundFrom: next, Acknowledged: s.known.head.seq,
+		SoundThrough: s.head.seq, SoundFrom: next, Acknowledged: s.least,
 	}
 	if newer {
 		d.Remedy = remedyFormat
@@ -254,7 +258,7 @@ func (s *scan) judge(f *flaw) (*cut, error) {
 func (s *scan) endLost() error {
 	d := &Damage{
 		What: "the end of the log is gone", Remedy: remedyDamage, endLost: true,
-		SoundThrough: s.head.seq, Acknowledged: s.known.head.seq,
+		SoundThrough: s.head.seq, Acknowledged: s.least,
 	}
 	if n := len(s.segments); n > 0 {
 		d.Path, d.Offset = s.segments[n-1].path, s.segments[n-1].size

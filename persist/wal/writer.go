@@ -56,6 +56,11 @@ func (w *writer) roll() error {
 	if w.epochBytes < w.epochSize {
 		return nil
 	}
+	return w.next()
+}
+
+// next begins the next epoch.
+func (w *writer) next() error {
 	if err := w.end(); err != nil {
 		return fmt.Errorf("end epoch: %w", err)
 	}

@@ -1,0 +1,243 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/zeebo/xxh3"
+
+	"weir/core"
+	"weir/core/event"
+)
+
+// A part's lock is held for pagesAtOnce pages at a time: some hundred kilobytes,
+// which is tens of microseconds. After roundsMax such rounds what is left is
+// copied in one; that takes a part that changes faster than it is copied.
+const (
+	pagesAtOnce = 16
+	roundsMax   = 64
+)
+
+// Taken says what a snapshot cost.
+type Taken struct {
+	Seal     *Seal
+	Copied   int64         // bytes of pages that had changed, not compressed
+	Written  int64         // bytes of them that differed from what was stored
+	PauseMax time.Duration // longest that a part's lock was asked for and held
+	Took     time.Duration
+	Verified time.Duration // of Took, reading it back
+}
+
+// Source is the state that snapshots are taken of: the core.Engine.
+type Source interface {
+	CampaignCount() int
+	Copy(c *core.Copy, store, limit int) (whole bool)
+	Recopy(store int)
+}
+
+// Durable is what of a core.Journal a snapshot needs to know.
+type Durable interface {
+	Durable() event.Seq
+	Wait(event.Seq) error
+	NewestTime() event.Time
+}
+
+// Take brings the store i, 0 or 1, up to date with the state, reads it back and
+// seals it. generation must be above that of every seal there is. When it returns an
+// error the store is as good to recover from as it was before, with its old
+// seal. One Take at a time.
+func (d *Dir) Take(ctx context.Context, i int, generation uint64, source Source, journal Durable, pace Pace) (taken Taken, err error) {
+	begun, name := time.Now(), storeNames[i]
+	defer func() {
+		taken.Took = time.Since(begun)
+		if err != nil {
+			source.Recopy(i)
+			err = fmt.Errorf("snapshot into %s: %w", d.store(name), err)
+		}
+	}()
+	seal := &Seal{Generation: generation, Identity: d.identity, From: journal.Durable(), Time: journal.NewestTime()}
+	seal.Campaigns = source.CampaignCount() // after From: what is durable is in the state
+	if err := errors.Join(d.prepare(), d.beginWriting(name)); err != nil {
+		return taken, err
+	}
+	failed := &failure{found: make(chan struct{}), alarm: d.alarm}
+	t := &taking{dir: d, store: i, source: source, journal: journal, pacer: NewPacer(pace), seal: seal}
+	if err := d.attempt(failed, func() error { return t.run(ctx, failed) }); err != nil {
+		return taken, err
+	}
+	taken = t.taken
+	reading := time.Now()
+	if seal.Bytes, err = d.check(ctx, name, seal, true, pace); err != nil {
+		return taken, fmt.Errorf("read back: %w", err)
+	}
+	if seal.Files, err = d.readFiles(ctx, name, pace); err != nil {
+		return taken, fmt.Errorf("read back: %w", err)
+	}
+	taken.Verified = time.Since(reading)
+	if err := syncDir(d.fs, d.path); err != nil { // the store's name, before its seal
+		return taken, fmt.Errorf("seal: %w", err)
+	}
+	if err := replaceFile(d.fs, d.sealFile(name), seal.append(nil)); err != nil {
+		return taken, fmt.Errorf("seal: %w", err)
+	}
+	taken.Seal = seal
+	return taken, d.endWriting(name)
+}
+
+// ErrAbandoned says that Pebble went on trying what had failed, cannot be told to
+// stop, and was left to itself, cut off from the disk.
+var ErrAbandoned = errors.New("a store that failed was abandoned")
+
+const (
+	// giveUpAfter is how long work on a store has to end by itself once Pebble
+	// has found an error in the background.
+	giveUpAfter = time.Second
+	// abandonedMax bounds the memory that abandoned stores keep. Behind it only
+	// a restart helps, and bookings go on without snapshots until then.
+	abandonedMax = 8
+)
+
+// attempt runs work on a store and returns what it answers. Where Pebble fails
+// and work does not end, since Pebble tries a flush for ever (its Open as well,
+// after a write of the MANIFEST that failed), it is cut off and left behind.
+func (d *Dir) attempt(failed *failure, work func() error) error {
+	if d.abandoned >= abandonedMax {
+		return fmt.Errorf("%w %d times: restart the server", ErrAbandoned, d.abandoned)
+	}
+	done := make(chan error, 1)
+	go func() { done <- work() }()
+	select {
+	case err := <-done:
+		return errors.Join(err, failed.check())
+	case <-failed.found:
+	}
+	patience := time.NewTimer(giveUpAfter)
+	defer patience.Stop()
+	select {
+	case err := <-done:
+		return errors.Join(failed.err, err)
+	case <-patience.C:
+		failed.cutOff.Store(true)
+		d.abandoned++
+		return fmt.Errorf("%w: %w", ErrAbandoned, failed.err)
+	}
+}
+
+// prepare makes the directory.
+func (d *Dir) prepare() error {
+	if err := d.fs.MkdirAll(d.path, 0o750); err != nil {
+		return err
+	}
+	return syncDir(d.fs, d.fs.PathDir(d.path))
+}
+
+// taking is a snapshot that is being taken.
+type taking struct {
+	dir     *Dir
+	store   int
+	db      *database
+	source  Source
+	journal Durable
+	pacer   *Pacer
+	seal    *Seal
+	taken   Taken
+
+	copy     core.Copy
+	header   header
+	key, buf []byte
+}
+
+// run writes the store.
+func (t *taking) run(ctx context.Context, failed *failure) (err error) {
+	if t.db, err = t.dir.openWith(storeNames[t.store], false, failed); err != nil {
+		return err
+	}
+	return errors.Join(t.parts(ctx), t.db.Close())
+}
+
+func (t *taking) parts(ctx context.Context) error {
+	for n := range t.seal.Campaigns * core.PartsPerCampaign {
+		if err := t.db.failed.check(); err != nil {
+			return err // and copy nothing more: another may be about to
+		}
+		bytes, err := t.part(partOf(n))
+		if err != nil {
+			return fmt.Errorf("%v: %w", partOf(n), err)
+		}
+		if err := t.pacer.Rest(ctx, bytes); err != nil {
+			return err
+		}
+	}
+	if err := t.db.Set(sealKey, t.seal.append(nil), pebble.NoSync); err != nil {
+		return fmt.Errorf("seal: %w", err)
+	}
+	return t.db.flush()
+}
+
+// part stores what changed of one part and returns how much was copied.
+func (t *taking) part(p core.Part) (bytes int, err error) {
+	t.copyPart(p)
+	if err := t.stored(p); err != nil {
+		return 0, err
+	}
+	// A crash must not take from the log what the store has.
+	if err := t.journal.Wait(t.copy.Newest); err != nil {
+		return 0, fmt.Errorf("wait for record %d: %w", t.copy.Newest, err)
+	}
+	batch := t.db.NewBatch()
+	defer func() { err = errors.Join(err, batch.Close()) }()
+	t.buf, err = t.copy.Each(t.buf, func(kind core.PageKind, page int, data []byte) error {
+		bytes += len(data)
+		if !t.header.set(pageHash{kind, uint32(page), xxh3.Hash(data)}) {
+			return nil
+		}
+		t.taken.Written += int64(len(data))
+		t.key = appendKey(t.key[:0], p, kind, page)
+		return batch.Set(t.key, data, nil)
+	})
+	if err != nil {
+		return bytes, err
+	}
+	t.taken.Copied += int64(bytes)
+	t.header.newest, t.header.own = t.copy.Newest, append(t.header.own[:0], t.copy.Header...)
+	value := t.header.append(nil)
+	t.key = appendKey(t.key[:0], p, kindHeader, 0)
+	if err := batch.Set(t.key, value, nil); err != nil {
+		return bytes, err
+	}
+	t.seal.Parts = append(t.seal.Parts, PartSeal{t.copy.Newest, hash128(value)})
+	t.seal.Pages += int64(len(t.header.pages))
+	return bytes, batch.Commit(pebble.NoSync)
+}
+
+// copyPart copies what changed of a part, some pages at a time.
+func (t *taking) copyPart(p core.Part) {
+	t.copy.Begin(p)
+	for round, whole := 0, false; !whole; round++ {
+		limit := pagesAtOnce
+		if round >= roundsMax {
+			limit = math.MaxInt
+		}
+		asked := time.Now()
+		whole = t.source.Copy(&t.copy, t.store, limit)
+		t.taken.PauseMax = max(t.taken.PauseMax, time.Since(asked))
+	}
+}
+
+// stored reads the header that the store has of a part, or none.
+func (t *taking) stored(p core.Part) error {
+	t.header.pages = t.header.pages[:0]
+	t.key = appendKey(t.key[:0], p, kindHeader, 0)
+	value, closer, err := t.db.Get(t.key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(t.header.decode(value), closer.Close())
+}
