@@ -1,6 +1,7 @@
 package recovery_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -245,15 +246,24 @@ func hurt(t *testing.T, path, harm string) bool {
 	case len(data) == 0:
 		return false
 	case harm == "truncate":
-		err = os.WriteFile(path, data[:len(data)/2], 0o600)
+		err = os.WriteFile(path, data[:used(path, data)/2], 0o600)
 	default:
-		data[len(data)/2] ^= 4
+		data[used(path, data)/2] ^= 4
 		err = os.WriteFile(path, data, 0o600)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	return true
+}
+
+// used is the length of a file without the zeros that a segment of the log has
+// behind its last envelope: they are room, and nothing is lost with them.
+func used(path string, data []byte) int {
+	if strings.Contains(path, "epoch-") {
+		return len(bytes.TrimRight(data, "\x00"))
+	}
+	return len(data)
 }
 
 func TestVerifyNamesBookings(t *testing.T) {

@@ -234,7 +234,7 @@ func TestAcceptLossBehindABase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data[len(data)/2] ^= 1
+	data[written(data)/2] ^= 1
 	if err := os.WriteFile(segments[2].path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
