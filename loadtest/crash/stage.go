@@ -96,6 +96,7 @@ func (s *stage) data() string { return s.path("data") }
 func (s *stage) serveArgs() []string {
 	return []string{
 		"--data", s.data(), "--keys-dir", s.path("keys"), "--campaign", s.path("campaign.yaml"),
+		"--snapshot-every", "1s", "--keep-log", "0s", // so that kills meet snapshots and the removal of log, too
 		"--identity-hs256-file", s.path("secret"), "--identity-issuer", issuerName, "--identity-audience", audience,
 	}
 }
