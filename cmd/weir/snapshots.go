@@ -15,6 +15,10 @@ import (
 // the bookings'.
 const snapshotShare = 0.2
 
+// replayedMany is how many records a start may have to replay, some tenths of a
+// second, before a snapshot is taken at once.
+const replayedMany = 200_000
+
 // scrubEvery is how often everything on disk is read, whether or not it has
 // changed.
 const scrubEvery = 24 * time.Hour
@@ -38,7 +42,7 @@ func (in *instance) keepSnapshots() error {
 	}
 	pace := snapshot.Pace{BytesPerSecond: in.config.snapshotRate, Share: snapshotShare}
 	keeper, err := recovery.NewKeeper(in.config.data, log, in.engine, snapshot.Plan{
-		Every: in.config.snapshotEvery, KeepLog: in.config.keepLog, VerifyEvery: scrubEvery,
+		Every: in.config.snapshotEvery, AtStart: replayedMany, KeepLog: in.config.keepLog, VerifyEvery: scrubEvery,
 		MinFreeBytes: in.config.resumeFree, Pace: pace, Report: in.reportRound,
 	}, func(err error) {
 		in.snapshots.alarms.Add(1)

@@ -23,6 +23,10 @@ type Log interface {
 type Plan struct {
 	// Every is the time from the begin of one snapshot to that of the next.
 	Every time.Duration
+	// AtStart is how many records behind the newest snapshot make the first
+	// round begin at once: a server that crashes again and again before Every
+	// has passed would replay more at each start. 0: it waits for Every.
+	AtStart event.Seq
 	// KeepLog is how far back, in the log's time, the state can be restored to
 	// any moment: bases and the log behind the oldest of them are kept as long.
 	// 0: the log goes as soon as both stores are newer.
@@ -87,6 +91,9 @@ func NewKeeper(d *Dir, source Source, log Log, plan Plan) *Keeper {
 func (k *Keeper) Run(ctx context.Context) {
 	ticker := time.NewTicker(k.plan.Every)
 	defer ticker.Stop()
+	if k.behind() {
+		k.Once(ctx)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -95,6 +102,20 @@ func (k *Keeper) Run(ctx context.Context) {
 			k.Once(ctx)
 		}
 	}
+}
+
+// behind tells whether more than Plan.AtStart records are in no snapshot. Where
+// the snapshots can't be listed, the next round says so.
+func (k *Keeper) behind() bool {
+	found, err := k.dir.List()
+	if k.plan.AtStart == 0 || err != nil {
+		return false
+	}
+	from := event.Seq(0)
+	if len(found) > 0 && found[0].Seal != nil {
+		from = found[0].Seal.From
+	}
+	return k.log.Durable() > from+k.plan.AtStart
 }
 
 // Stats returns how the keeper stands.
