@@ -8,7 +8,9 @@
 //  1. listener.go accepts connections, bounds them and keeps them coming. Plain
 //     HTTP is read by event loops (package reactor), which give fasthttp one
 //     whole request after the other; TLS, and what is not plain, by fasthttp
-//     with a goroutine for each connection (front.go).
+//     with a goroutine for each connection (front.go). The loops ask admission
+//     (guard.go) whether a request is let through before anything of it is
+//     parsed.
 //  2. headers.go reads the header lines once, and refuses framing that a proxy
 //     in front could read differently.
 //  3. routes.go finds the route: one table, searched by segment, without
@@ -36,8 +38,9 @@
 // The server exists before the engine does: until Attach, /livez and /readyz
 // answer and every public request gets 503 starting.
 //
-// What it does not protect against: it believes whoever holds a token, and
-// does not know one client from another, so a fair share per address is a
-// proxy's task; it speaks HTTP/1.1 only; a request beyond the limits is
-// refused but still costs its connection.
+// What it does not protect against: it believes whoever holds a token; it speaks
+// HTTP/1.1 only; a request beyond the limits is refused but still costs its
+// connection. Over its own TLS a request is not seen before it is parsed, so
+// admission sheds nothing there but by the bound of requests in flight: under
+// load TLS is a proxy's.
 package server

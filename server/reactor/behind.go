@@ -14,10 +14,10 @@ import (
 // leaves the oldest unread, which costs nothing; of those some are told to come
 // back, as many as there is time for.
 const (
-	behindFrom = 100 * time.Millisecond // that the oldest has waited
-	behindTo   = 20 * time.Millisecond  // where a loop is no longer behind
+	behindFrom = 500 * time.Millisecond // that the oldest has waited
+	behindTo   = 100 * time.Millisecond // where a loop is no longer behind
 	newestMax  = 64                     // how many are served before the loop looks for newer ones
-	staleAfter = 250 * time.Millisecond // that a request has waited which is not served any more
+	staleAfter = 2 * time.Second        // that a request has waited which is not served any more
 	staleMax   = 4                      // how many of those are answered for newestMax that are served
 )
 
@@ -65,24 +65,8 @@ func (l *loop[A]) dismissStale() {
 // dismiss refuses a request that has waited too long.
 func (l *loop[A]) dismiss(c *conn) {
 	b := l.stale[:]
-	n := copy(b, c.in)
-	more, err := c.read(b[n:])
-	if err != nil {
-		l.close(c)
-		return
+	if n, extent := l.gather(c, b); n > 0 {
+		c.store(b[extent.size:n])
+		l.refuse(c, b[:extent.size], admission.Answer{Reason: admission.Overloaded})
 	}
-	n += more
-	extent, verdict := frame(b[:n])
-	switch {
-	case n == 0:
-		return
-	case verdict == partial && n < len(b) && extent.size <= len(b):
-		l.await(c, b[:n])
-		return
-	case verdict != whole:
-		l.hand(c, b[:n])
-		return
-	}
-	c.store(b[extent.size:n])
-	l.refuse(c, b[:extent.size], admission.Answer{Reason: admission.Overloaded})
 }

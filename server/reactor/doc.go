@@ -17,6 +17,8 @@
 //     unusual, by its framing or its size, is handed to the Other with all that
 //     was read, and is served there like any connection by a goroutine of its
 //     own.
+//     The Guard is asked whether it is let through (admit.go). A refusal was
+//     made in advance, and the socket rests for a while after it (rest.go).
 //  3. The library parses the request and calls its handler. The handler asks
 //     Lane.Whole whether the library read the request as long as the loop did,
 //     and refuses it where not.
@@ -25,6 +27,12 @@
 //     bytes and goes on with the next request.
 //  5. One goroutine a loop waits for the oldest record of kept answers. When it
 //     is durable, the loop sends all answers whose records are.
+//
+// # Behind
+//
+// A loop that has more to read than it can serves the newest first and leaves
+// the oldest unread (behind.go): in order, everyone would wait as long as the
+// queue is, and what is served at last nobody waits for any more.
 //
 // # Invariants
 //

@@ -3,7 +3,6 @@
 package reactor
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -215,6 +214,21 @@ func (l *loop[A]) take(c *conn, b []byte) int {
 		l.dismiss(c)
 		return 0
 	}
+	n, extent := l.gather(c, b)
+	if n == 0 {
+		return 0
+	}
+	c.store(b[extent.size:n])
+	if !l.admit(c, b[:extent.size]) {
+		return 0
+	}
+	l.lane.begin(c, extent)
+	return extent.size
+}
+
+// gather reads into b until it begins with a whole request, and returns how
+// much is in b. Where there is none, it sees to what there is and returns 0.
+func (l *loop[A]) gather(c *conn, b []byte) (int, extent) {
 	n := copy(b, c.in)
 	extent, verdict := frame(b[:n])
 	if verdict == partial && c.readable && n < len(b) {
@@ -224,28 +238,22 @@ func (l *loop[A]) take(c *conn, b []byte) int {
 			n += more
 		case n > 0:
 			l.hand(c, b[:n]) // the other side ended in the middle of a request
-			return 0
+			return 0, extent
 		default:
 			l.close(c)
-			return 0
+			return 0, extent
 		}
 		extent, verdict = frame(b[:n])
 	}
 	switch {
-	case n == 0:
-	case verdict == whole:
-		c.store(b[extent.size:n])
-		if !l.admit(c, b[:extent.size]) {
-			return 0
-		}
-		l.lane.begin(c, extent)
-		return extent.size
+	case n == 0, verdict == whole:
+		return n, extent
 	case verdict == odd || n == len(b) || extent.size > len(b):
 		l.hand(c, b[:n])
 	default:
 		l.await(c, b[:n])
 	}
-	return 0
+	return 0, extent
 }
 
 // await keeps the beginning of a request until the rest is there.
@@ -350,120 +358,6 @@ func (l *loop[A]) hand(c *conn, read []byte) {
 	}
 	l.forget(c)
 	l.reactor.config.Other(Handed{Socket: c.socket, Read: append([]byte(nil), read...)})
-}
-
-// round sends what has become durable and waits until there is something to do.
-func (l *loop[A]) round() {
-	l.release()
-	l.now = l.reactor.monotonic()
-	l.adjust()
-	if l.collect() || len(l.ready) > 0 {
-		runtime.Gosched()
-		return
-	}
-	if l.shelf.n > 0 {
-		// Others have work to do on this processor before a kept answer can
-		// leave: the log's writer above all.
-		runtime.Gosched()
-		l.release()
-		if l.collect() || len(l.ready) > 0 {
-			return
-		}
-	}
-	l.park()
-}
-
-// collect takes what epoll has by now, and tells whether that was anything.
-func (l *loop[A]) collect() bool {
-	n := rawPoll(l.poll, l.events[:])
-	l.handle(n)
-	return n > 0
-}
-
-// park waits until epoll has something.
-func (l *loop[A]) park() {
-	l.found = 0
-	err := l.parked.Read(l.look)
-	if err != nil && !errors.Is(err, os.ErrClosed) {
-		panic(fmt.Errorf("reactor: wait for epoll: %w", err)) // a descriptor of our own: a defect
-	}
-	woke := l.reactor.monotonic()
-	l.idle += woke - l.now
-	l.now, l.polled = woke, woke
-	l.handle(l.found)
-}
-
-// handle handles n events, and all that there are more.
-func (l *loop[A]) handle(n int) {
-	for {
-		for i := range l.events[:n] {
-			l.event(&l.events[i])
-		}
-		if n < len(l.events) {
-			break
-		}
-		n = rawPoll(l.poll, l.events[:])
-	}
-	l.polled = l.now
-}
-
-// watchedEvent stands for the descriptor of watch.
-const watchedEvent = -1
-
-func (l *loop[A]) watch(fd int, readable func()) error {
-	l.readable.Store(&readable)
-	event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: watchedEvent}
-	if err := unix.EpollCtl(l.poll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
-		return fmt.Errorf("watch listener: %w", err)
-	}
-	return nil
-}
-
-// event takes what epoll says of one descriptor.
-func (l *loop[A]) event(e *unix.EpollEvent) {
-	if e.Fd == watchedEvent {
-		if readable := l.readable.Load(); readable != nil {
-			(*readable)()
-		}
-		return
-	}
-	if int(e.Fd) == l.bell {
-		l.answerBell()
-		return
-	}
-	if int(e.Fd) >= len(l.conns) || l.conns[e.Fd] == nil {
-		return // closed meanwhile
-	}
-	c := l.conns[e.Fd]
-	if c.doing == writing && e.Events&unix.EPOLLOUT != 0 {
-		l.flush(c)
-	}
-	if e.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 && !c.closed {
-		c.readable = true
-		c.last = c.last || e.Events&^uint32(unix.EPOLLIN|unix.EPOLLOUT) != 0
-		l.again(c)
-	}
-}
-
-// answerBell does what other goroutines asked for.
-func (l *loop[A]) answerBell() {
-	var count [8]byte
-	_, _ = rawRead(l.bell, count[:]) // empty: it was answered before
-	l.rung.Store(false)
-	l.mu.Lock()
-	added := l.inbox
-	l.inbox = nil
-	l.mu.Unlock()
-	for _, s := range added {
-		l.adopt(s)
-	}
-	if l.ticked.Swap(false) {
-		l.rouse()
-		l.enforce()
-	}
-	if l.reactor.draining.Load() {
-		l.drain()
-	}
 }
 
 // adopt begins to serve a socket.
