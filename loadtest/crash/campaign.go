@@ -154,13 +154,14 @@ func (c *campaignRun) loadAndKill(ctx context.Context, server *process.Server, c
 	killed := make(chan error, 1)
 	wait := c.duration(loadMin, loadMax)
 	go func() {
+		var early error
 		select {
 		case <-server.Done():
-			killed <- fmt.Errorf("the server ended by itself")
+			early = fmt.Errorf("the server ended by itself")
 		case <-time.After(wait):
-			killed <- nil
 		}
 		server.Kill()
+		killed <- early // not before it is gone, and its directory free
 	}()
 	err := c.each(func(a *actor) error { return a.run(ctx, client) })
 	return errors.Join(err, <-killed)
