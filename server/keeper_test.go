@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,11 +63,19 @@ func TestKeeperWaitsForTheDisk(t *testing.T) {
 // TestALostDrawKey: a draw that cannot be performed raises an alarm, gives
 // nobody a number, and is performed when the key is back.
 func TestALostDrawKey(t *testing.T) {
-	s := newStand(t, nil, drawn)
+	var lost atomic.Bool
+	s := newStand(t, func(c *Config) {
+		right := c.Seed
+		c.Seed = func(id string, draw uint16) [32]byte {
+			if lost.Load() {
+				draw++
+			}
+			return right(id, draw)
+		}
+	}, drawn)
 	s.clock.set(opening.Add(-time.Minute))
 	s.do("POST", small+"/line", s.identity("kim", old), "").want(201, "")
-	right := s.srv.seed
-	s.srv.seed = func(id string, draw uint16) [32]byte { return right(id, draw+1) }
+	lost.Store(true)
 	s.clock.set(opening)
 	s.elapse(time.Second)
 	if a := s.do("GET", small+"/line/me", s.identity("kim", old), "").want(200, ""); a.text("state") != "early" {
@@ -78,7 +87,7 @@ func TestALostDrawKey(t *testing.T) {
 	if text := string(get(t, "http://"+s.admin+"/metrics", "").body); !strings.Contains(text, `weir_alarm{code="line_not_kept",campaign="small"} 1`) {
 		t.Fatal(text)
 	}
-	s.srv.seed = right
+	lost.Store(false)
 	s.tick(0)
 	if a := s.do("GET", small+"/line/me", s.identity("kim", old), "").want(200, ""); a.number("number") != 1 {
 		t.Fatalf("place: %s", a.body)
