@@ -306,9 +306,19 @@ func TestDamageOfEveryFile(t *testing.T) {
 		files = append(files, "/data/snapshot/a/"+name)
 	}
 	rng := rand.New(rand.NewPCG(7, 7))
+	harmed := 0
+	defer func() {
+		if harmed < 3*len(files) {
+			t.Errorf("only %d files were harmed of %d", harmed, len(files))
+		}
+	}()
 	for _, file := range files {
 		for _, harm := range []string{"flip", "flip", "flip", "flip", "truncate", "delete"} {
 			s, fs, d := build()
+			if _, err := fs.Stat(file); errors.Is(err, os.ErrNotExist) {
+				continue // Pebble's work in the background gave this one other numbers
+			}
+			harmed++
 			if !damage(t, fs, file, harm, rng) {
 				continue // an empty file
 			}
