@@ -43,10 +43,12 @@
 // although every checksum of Pebble's holds. A page that hashes as it is stored
 // is not written again; after a start every page is looked at, and few are.
 //
-// Pebble tries a failed flush for ever and ends the process where a directory
-// cannot be synced. Neither may happen here: errors of that kind are kept from
-// it, the snapshot counts as failed, and a store that does not end is cut off
-// from the disk and left behind (attempt).
+// Pebble tries a failed flush for ever, and ends the process where a directory
+// cannot be synced; where opening a store fails it frees what a compaction is
+// still using. Neither may happen here. So no write of Pebble's fails: from the
+// first that would have on, nothing reaches the disk and all seems to go well,
+// until the store is closed and the snapshot counts as failed (fuse). And
+// compactions run when they are told to, after the pages (compactions).
 //
 // # Not protected against
 //

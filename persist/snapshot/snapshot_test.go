@@ -19,16 +19,8 @@ import (
 	"weir/persist/snapshot"
 )
 
-// TestMain looks for goroutines left behind, but those of stores that were
-// abandoned, which is what is tried on them.
-func TestMain(m *testing.M) {
-	const pebble = "github.com/cockroachdb/pebble/v2"
-	goleak.VerifyTestMain(m,
-		goleak.IgnoreAnyFunction(pebble+".Open"), goleak.IgnoreAnyFunction(pebble+".(*DB).flush"),
-		goleak.IgnoreAnyFunction(pebble+".(*cleanupManager).mainLoop"),
-		goleak.IgnoreAnyFunction(pebble+".(*ConcurrencyLimitScheduler).periodicGranter"),
-		goleak.IgnoreAnyFunction(pebble+"/internal/genericcache.(*shard[...]).releaseLoop"))
-}
+// TestMain looks for goroutines left behind, Pebble's too.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // tape is a journal that keeps its records, durable at once.
 type tape struct {

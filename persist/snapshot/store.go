@@ -1,18 +1,16 @@
 package snapshot
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"sync"
-	"sync/atomic"
-	"time"
+	"math"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"weir/core"
 	"weir/core/people"
@@ -30,8 +28,6 @@ type Dir struct {
 	path     string
 	identity [16]byte
 	alarm    func(error)
-
-	abandoned int // stores that were cut off; owner: Take
 }
 
 // At names the directory path of the data directory with that identity. It
@@ -127,41 +123,8 @@ func syncDir(at vfs.FS, path string) error {
 // database is an open store.
 type database struct {
 	*pebble.DB
-	failed *failure
-}
-
-// failure is the first error that Pebble found in the background.
-type failure struct {
-	once  sync.Once
-	err   error // set before found is closed
-	found chan struct{}
-	alarm func(error)
-
-	cutOff atomic.Bool // nothing reaches the disk any more
-}
-
-func (f *failure) set(err error) {
-	f.once.Do(func() {
-		f.err = err
-		close(f.found)
-		if f.alarm != nil {
-			f.alarm(err)
-		}
-	})
-}
-
-// retryPause slows Pebble down, which tries a flush that failed again at once.
-const retryPause = 50 * time.Millisecond
-
-// background is Pebble's listener for errors. It is called in the goroutine that
-// will try again.
-func (f *failure) background(err error) {
-	f.set(err)
-	pause := retryPause
-	if f.cutOff.Load() {
-		pause = time.Minute
-	}
-	time.Sleep(pause)
+	fuse    *fuse
+	compact *compactions
 }
 
 const (
@@ -172,35 +135,38 @@ const (
 )
 
 // open opens a store to be read.
-func (d *Dir) open(name string) (*database, error) {
-	return d.openWith(name, true, &failure{found: make(chan struct{}), alarm: d.alarm})
-}
+func (d *Dir) open(name string) (*database, error) { return d.openWith(name, true, Pace{}) }
 
 // openWith opens a store; one that is to be written is made where it is not
 // there.
-func (d *Dir) openWith(name string, readOnly bool, failed *failure) (*database, error) {
-	db, err := pebble.Open(d.store(name), options(d.fs, readOnly, failed))
-	if err != nil {
-		return nil, err
+func (d *Dir) openWith(name string, readOnly bool, pace Pace) (*database, error) {
+	db := &database{fuse: &fuse{FS: d.fs, alarm: d.alarm}, compact: newCompactions(pace)}
+	var err error
+	if db.DB, err = pebble.Open(d.store(name), db.options(readOnly)); err != nil {
+		return nil, errors.Join(err, db.fuse.blown())
 	}
-	return &database{db, failed}, nil
+	return db, nil
 }
 
-func options(at vfs.FS, readOnly bool, failed *failure) *pebble.Options {
+func (db *database) options(readOnly bool) *pebble.Options {
 	o := &pebble.Options{
-		FS: guarded{errorfs.Wrap(at, cutter{failed}), failed}, ReadOnly: readOnly, ErrorIfNotExists: readOnly,
+		FS: db.fuse, ReadOnly: readOnly, ErrorIfNotExists: readOnly,
 		FormatMajorVersion: pebble.FormatValueSeparation,
 		DisableWAL:         true,
+		DisableTableStats:  true, // read in the background, for deletions that there are none of
 		CacheSize:          cacheSize,
 		MemTableSize:       memTableSize,
 		BytesPerSync:       1 << 20,
-		Logger:             quiet{failed},
+		Logger:             quiet{db.fuse},
 		EventListener: &pebble.EventListener{
-			BackgroundError: failed.background,
-			DataCorruption:  func(info pebble.DataCorruptionInfo) { failed.set(info.Details) },
+			BackgroundError: db.fuse.blow,
+			DataCorruption:  func(info pebble.DataCorruptionInfo) { db.fuse.blow(info.Details) },
 		},
+		// Tables pile up until compactions run, at the end.
+		L0StopWritesThreshold:      math.MaxInt32,
 		CompactionConcurrencyRange: func() (int, int) { return 1, 1 },
 	}
+	o.Experimental.CompactionScheduler = db.compact
 	for i := range o.Levels {
 		o.Levels[i].BlockSize = blockSize
 		o.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
@@ -209,94 +175,30 @@ func options(at vfs.FS, readOnly bool, failed *failure) *pebble.Options {
 	return o
 }
 
-// guarded is the file system as Pebble gets it. It leaves Pebble's lock out: the
-// data directory is locked as a whole, and who only reads must not make a file.
-// And it keeps a directory that cannot be synced from Pebble, which would end
-// the process: the failure is noted instead, and the work counts as failed.
-type guarded struct {
-	vfs.FS
-	failed *failure
-}
+// Close closes the store and answers what failed in it, too.
+func (db *database) Close() error { return errors.Join(db.fuse.blown(), db.DB.Close()) }
 
-// Lock locks nothing.
-func (guarded) Lock(string) (io.Closer, error) { return nobody{}, nil }
-
-type nobody struct{}
-
-func (nobody) Close() error { return nil }
-
-// OpenDir opens a directory whose Sync never fails.
-func (g guarded) OpenDir(name string) (vfs.File, error) {
-	dir, err := g.FS.OpenDir(name)
-	if err != nil {
-		return nil, err
-	}
-	return guardedDir{dir, g.failed}, nil
-}
-
-// cutter fails every operation once the store is cut off: somebody else may be
-// writing in the same place then.
-type cutter struct{ failed *failure }
-
-var errCutOff = errors.New("cut off")
-
-// MaybeError is that of errorfs.Injector.
-func (c cutter) MaybeError(errorfs.Op) error {
-	if c.failed.cutOff.Load() {
-		return errCutOff
-	}
-	return nil
-}
-
-// String is for errorfs.
-func (cutter) String() string { return "cutter" }
-
-type guardedDir struct {
-	vfs.File
-	failed *failure
-}
-
-// Sync notes its error.
-func (d guardedDir) Sync() error {
-	if err := d.File.Sync(); err != nil {
-		d.failed.set(fmt.Errorf("sync directory: %w", err))
-	}
-	return nil
-}
-
-// quiet is Pebble's logger. The default one ends the process on an error of the
-// MANIFEST; the caller is answered that error as well, so it is enough to give
-// the store up.
-type quiet struct{ failed *failure }
-
-func (quiet) Infof(string, ...any)  {}
-func (quiet) Errorf(string, ...any) {}
-func (q quiet) Fatalf(format string, args ...any) {
-	q.failed.set(fmt.Errorf(format, args...))
-}
-
-// flush makes all that was put in durable.
-func (db *database) flush() error {
+// flush makes all that was put in durable, and merges the tables.
+func (db *database) flush(ctx context.Context) error {
 	flushed, err := db.AsyncFlush()
 	if err != nil {
 		return fmt.Errorf("flush: %w", err)
 	}
-	select {
-	case <-flushed: // closed as well where there was nothing to flush
-		return db.failed.check()
-	case <-db.failed.found:
-		return fmt.Errorf("flush: %w", db.failed.err)
+	<-flushed // with a blown fuse, too; closed as well where there was nothing to flush
+	if err := db.fuse.blown(); err != nil {
+		return fmt.Errorf("flush: %w", err)
 	}
+	return db.compact.run(ctx, db.fuse.blown)
 }
 
-// check returns the error found in the background, if any.
-func (f *failure) check() error {
-	select {
-	case <-f.found:
-		return f.err
-	default:
-		return nil
-	}
+// quiet is Pebble's logger. The default one ends the process where Pebble finds
+// no way on; here the store is given up.
+type quiet struct{ fuse *fuse }
+
+func (quiet) Infof(string, ...any)  {}
+func (quiet) Errorf(string, ...any) {}
+func (q quiet) Fatalf(format string, args ...any) {
+	q.fuse.blow(fmt.Errorf(format, args...))
 }
 
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -64,9 +64,8 @@ func (d *Dir) Take(ctx context.Context, i int, generation uint64, source Source,
 	if err := errors.Join(d.prepare(), d.beginWriting(name)); err != nil {
 		return taken, err
 	}
-	failed := &failure{found: make(chan struct{}), alarm: d.alarm}
 	t := &taking{dir: d, store: i, source: source, journal: journal, pacer: NewPacer(pace), seal: seal}
-	if err := d.attempt(failed, func() error { return t.run(ctx, failed) }); err != nil {
+	if err := t.run(ctx, pace); err != nil {
 		return taken, err
 	}
 	taken = t.taken
@@ -86,45 +85,6 @@ func (d *Dir) Take(ctx context.Context, i int, generation uint64, source Source,
 	}
 	taken.Seal = seal
 	return taken, d.endWriting(name)
-}
-
-// ErrAbandoned says that Pebble went on trying what had failed, cannot be told to
-// stop, and was left to itself, cut off from the disk.
-var ErrAbandoned = errors.New("a store that failed was abandoned")
-
-const (
-	// giveUpAfter is how long work on a store has to end by itself once Pebble
-	// has found an error in the background.
-	giveUpAfter = time.Second
-	// abandonedMax bounds the memory that abandoned stores keep. Behind it only
-	// a restart helps, and bookings go on without snapshots until then.
-	abandonedMax = 8
-)
-
-// attempt runs work on a store and returns what it answers. Where Pebble fails
-// and work does not end, since Pebble tries a flush for ever (its Open as well,
-// after a write of the MANIFEST that failed), it is cut off and left behind.
-func (d *Dir) attempt(failed *failure, work func() error) error {
-	if d.abandoned >= abandonedMax {
-		return fmt.Errorf("%w %d times: restart the server", ErrAbandoned, d.abandoned)
-	}
-	done := make(chan error, 1)
-	go func() { done <- work() }()
-	select {
-	case err := <-done:
-		return errors.Join(err, failed.check())
-	case <-failed.found:
-	}
-	patience := time.NewTimer(giveUpAfter)
-	defer patience.Stop()
-	select {
-	case err := <-done:
-		return errors.Join(failed.err, err)
-	case <-patience.C:
-		failed.cutOff.Store(true)
-		d.abandoned++
-		return fmt.Errorf("%w: %w", ErrAbandoned, failed.err)
-	}
 }
 
 // prepare makes the directory.
@@ -152,16 +112,17 @@ type taking struct {
 }
 
 // run writes the store.
-func (t *taking) run(ctx context.Context, failed *failure) (err error) {
-	if t.db, err = t.dir.openWith(storeNames[t.store], false, failed); err != nil {
+func (t *taking) run(ctx context.Context, pace Pace) (err error) {
+	if t.db, err = t.dir.openWith(storeNames[t.store], false, pace); err != nil {
 		return err
 	}
-	return errors.Join(t.parts(ctx), t.db.Close())
+	err = t.parts(ctx)
+	return errors.Join(err, t.db.Close())
 }
 
 func (t *taking) parts(ctx context.Context) error {
 	for n := range t.seal.Campaigns * core.PartsPerCampaign {
-		if err := t.db.failed.check(); err != nil {
+		if err := t.db.fuse.blown(); err != nil {
 			return err // and copy nothing more: another may be about to
 		}
 		bytes, err := t.part(partOf(n))
@@ -175,7 +136,7 @@ func (t *taking) parts(ctx context.Context) error {
 	if err := t.db.Set(sealKey, t.seal.append(nil), pebble.NoSync); err != nil {
 		return fmt.Errorf("seal: %w", err)
 	}
-	return t.db.flush()
+	return t.db.flush(ctx)
 }
 
 // part stores what changed of one part and returns how much was copied.
