@@ -172,9 +172,9 @@ func (f fused) Close() error {
 // to be read of it.
 type nowhere struct{ vfs.File }
 
-func (nowhere) Close() error                        { return nil }
-func (nowhere) Read([]byte) (int, error)            { return 0, io.EOF }
-func (nowhere) ReadAt([]byte, int64) (int, error)   { return 0, io.EOF }
-func (nowhere) Stat() (vfs.FileInfo, error)         { return nil, fs.ErrNotExist }
-func (nowhere) Prefetch(offset, length int64) error { return nil }
-func (nowhere) Fd() uintptr                         { return vfs.InvalidFd }
+func (nowhere) Close() error                      { return nil }
+func (nowhere) Read([]byte) (int, error)          { return 0, io.EOF }
+func (nowhere) ReadAt([]byte, int64) (int, error) { return 0, io.EOF }
+func (nowhere) Stat() (vfs.FileInfo, error)       { return nil, fs.ErrNotExist }
+func (nowhere) Prefetch(int64, int64) error       { return nil }
+func (nowhere) Fd() uintptr                       { return vfs.InvalidFd }
