@@ -60,11 +60,11 @@ func newGuard(a Admission) (*guard, error) {
 // A loop that is behind sheds by leaving the oldest unread, so that rests and a
 // slow listener have less to do; where connections are shared, as behind a
 // proxy, both would only make the next person's request stale. People do not
-// mind a quarter of a second, and thousands who come at the same moment are
-// served within that or a little more: nobody of them is to be refused.
+// mind half a second, and thousands who come at the same moment are served
+// within that or a little more: nobody of them is to be refused.
 func loopSettings() admission.Settings {
 	s := admission.DefaultSettings()
-	s.QueueDelay = 250 * time.Millisecond
+	s.QueueDelay = 500 * time.Millisecond
 	s.RestMax = 100 * time.Millisecond
 	s.AcceptMax = 500 * time.Microsecond
 	return s

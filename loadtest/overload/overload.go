@@ -33,9 +33,9 @@ type Options struct {
 // Defaults take about seven minutes.
 func Defaults() Options {
 	return Options{
-		Share: 0.05, Multiples: []float64{0.5, 0.8, 1, 2, 5, 10, 20},
+		Share: 0.12, Multiples: []float64{0.5, 0.8, 1, 2, 5, 10, 20},
 		Step: 12 * time.Second, Settle: 4 * time.Second, After: 15 * time.Second,
-		Connections: 8000, Patience: 4 * time.Second, ConnectWait: 250 * time.Millisecond,
+		Connections: 8000, Patience: 4 * time.Second, ConnectWait: 10 * time.Millisecond,
 	}
 }
 

@@ -45,9 +45,9 @@ func (l *loop[A]) admit(c *conn, b []byte) bool {
 	}
 	g.desk.Delay(max(l.now-c.ready, l.behind))
 	class := admission.Classify(b)
-	if l.behind > 0 && class >= admission.Hold {
-		// It is among the newest: those who wait longer are left unread in its
-		// place, at no cost.
+	if class >= admission.Hold {
+		// Refusing who is about to book costs half as much as booking: where
+		// there is too much to do, they are set aside at no cost (behind.go).
 		g.desk.Let(class)
 		return true
 	}

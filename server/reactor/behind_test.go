@@ -4,6 +4,7 @@ package reactor
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -31,30 +32,59 @@ func many(n int, waited time.Duration) []time.Duration {
 	return all
 }
 
+// whose are the descriptors of those who have a turn.
+func (l *loop[A]) whose() (fds []int) {
+	for _, c := range l.ready[:l.turn] {
+		fds = append(fds, c.fd)
+	}
+	return fds
+}
+
+func numbers(from, to int) (all []int) {
+	for n := from; n < to; n++ {
+		all = append(all, n)
+	}
+	return all
+}
+
 func TestInOrderUnlessBehind(t *testing.T) {
-	l := queue(t, many(3*newestMax, behindFrom-1)...)
+	l := queue(t, many(3*turnMax, lateAfter)...)
 	l.pick()
-	if l.first != 0 || l.turn != 3*newestMax || l.behind != 0 {
-		t.Fatalf("turns from %d to %d, behind %v", l.first, l.turn, l.behind)
+	if !slices.Equal(l.whose(), numbers(0, 3*turnMax)) || l.behind != 0 {
+		t.Fatalf("turns of %v, behind %v", l.whose(), l.behind)
 	}
 }
 
-func TestBehindTheNewestAreFirst(t *testing.T) {
-	l := queue(t, append(many(2*newestMax, behindFrom+1), many(newestMax, 0)...)...)
-	l.pick()
-	if l.first != 2*newestMax || l.taken != l.first || l.turn != 3*newestMax || l.behind != behindFrom+1 {
-		t.Fatalf("turns from %d (%d) to %d, behind %v", l.first, l.taken, l.turn, l.behind)
-	}
-	// It stays behind until the oldest has waited less than behindTo.
-	for _, step := range []struct {
-		oldest time.Duration
-		behind bool
-	}{{behindTo + 1, true}, {behindTo, false}, {behindTo + 1, false}, {behindFrom + 1, true}} {
-		l.ready[0].ready = l.now - step.oldest
+// TestWhoWaitedTooLongIsSetAside: those behind them are served in good time,
+// and they themselves, in their order, when nobody else is there.
+func TestWhoWaitedTooLongIsSetAside(t *testing.T) {
+	l := queue(t, append(many(2*turnMax, lateAfter+1), many(2*turnMax, 0)...)...)
+	for turn, want := range [][]int{
+		numbers(2*turnMax, 3*turnMax), numbers(3*turnMax, 4*turnMax), numbers(0, turnMax), numbers(turnMax, 2*turnMax), nil,
+	} {
 		l.pick()
-		if (l.behind > 0) != step.behind {
-			t.Fatalf("the oldest has waited %v: behind %v", step.oldest, l.behind)
+		if !slices.Equal(l.whose(), want) || (l.behind > 0) != (turn < 3) {
+			t.Fatalf("turn %d is of %v, not %v; behind %v", turn, l.whose(), want, l.behind)
 		}
+		l.ready = slices.Delete(l.ready, 0, l.turn)
+	}
+	if l.queued() {
+		t.Fatal("somebody is left")
+	}
+}
+
+// TestBehindForLongTheNewestAreFirst of those set aside, whatever the order in
+// which the listener gave them: one may have waited in its queue.
+func TestBehindForLongTheNewestAreFirst(t *testing.T) {
+	waited := many(3*turnMax, lateAfter+1)
+	waited[2*turnMax] = lastingFrom + 1
+	l := queue(t, waited...)
+	l.pick()
+	if len(l.whose()) != turnMax || slices.Contains(l.whose(), 2*turnMax) || l.behind != lastingFrom+1 {
+		t.Fatalf("turns of %v, behind %v", l.whose(), l.behind)
+	}
+	if l.late[0].fd != 2*turnMax {
+		t.Fatalf("the oldest set aside is %d", l.late[0].fd)
 	}
 }
 
@@ -69,8 +99,8 @@ func TestThoseWhoLeftAreClosed(t *testing.T) {
 	}
 	l.open = 5
 	l.pick()
-	if closed != 5 || l.open != 0 || len(l.ready) != 0 || l.turn != 0 {
-		t.Fatalf("%d of 5 closed, %d open, %d wait", closed, l.open, len(l.ready))
+	if closed != 5 || l.open != 0 || l.queued() || l.turn != 0 {
+		t.Fatalf("%d of 5 closed, %d open, %d wait", closed, l.open, len(l.ready)+len(l.late))
 	}
 }
 

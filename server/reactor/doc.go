@@ -30,8 +30,8 @@
 //
 // # Behind
 //
-// A loop that has more to read than it can serves the newest first and leaves
-// the oldest unread (behind.go): in order, everyone would wait as long as the
+// A loop that has more to read than it can serve sets those aside, unread, who
+// have waited longest (behind.go): in order, everyone would wait as long as the
 // queue is, and what is served at last nobody waits for any more.
 //
 // # Invariants

@@ -49,10 +49,10 @@ type loop[A any] struct {
 	open     int             // of them
 	enforced int64           // of the reactor's clock: when enforce looked last
 	ready    []*conn         // that may have a request, in the order in which they became so
-	first    int             // of ready: from here to turn they have theirs before the loop looks around again
-	turn     int             // ≥ first
-	taken    int             // first ≤ taken ≤ turn: these have had it
-	behind   time.Duration   // how long the oldest of ready has waited, where that is too long; else 0
+	turn     int             // of ready: they have theirs before the loop looks around again
+	taken    int             // ≤ turn: these have had it
+	late     []*conn         // that have waited too long for a turn in order, the oldest first
+	behind   time.Duration   // how long the oldest of late has waited; 0: there is none
 	served   int             // requests since others had the processor
 	unsent   int             // bytes in conn.out of all; ≤ unsentMax
 	events   [eventsMax]unix.EpollEvent
@@ -180,8 +180,8 @@ func (l *loop[A]) next(b []byte) (int, error) {
 				return n, nil
 			}
 		}
-		l.ready = slices.Delete(l.ready, l.first, l.turn)
-		l.first, l.taken, l.turn = 0, 0, 0
+		l.ready = slices.Delete(l.ready, 0, l.turn)
+		l.taken, l.turn = 0, 0
 		if l.reactor.stopped.Load() {
 			return 0, io.EOF
 		}

@@ -16,7 +16,7 @@ func (l *loop[A]) round() {
 	l.release()
 	l.now = l.reactor.monotonic()
 	l.adjust()
-	if l.collect() || len(l.ready) > 0 {
+	if l.collect() || l.queued() {
 		runtime.Gosched()
 		return
 	}
@@ -25,12 +25,15 @@ func (l *loop[A]) round() {
 		// leave: the log's writer above all.
 		runtime.Gosched()
 		l.release()
-		if l.collect() || len(l.ready) > 0 {
+		if l.collect() || l.queued() {
 			return
 		}
 	}
 	l.park()
 }
+
+// queued tells whether somebody waits for a turn.
+func (l *loop[A]) queued() bool { return len(l.ready)+len(l.late) > 0 }
 
 // collect takes what epoll has by now, and tells whether that was anything.
 func (l *loop[A]) collect() bool {
