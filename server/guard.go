@@ -61,10 +61,14 @@ func newGuard(a Admission) (*guard, error) {
 // slow listener have less to do; where connections are shared, as behind a
 // proxy, both would only make the next person's request stale. People do not
 // mind half a second, and thousands who come at the same moment are served
-// within that or a little more: nobody of them is to be refused.
+// within that or a little more: nobody of them is to be refused. Refusing who is
+// about to book costs half as much as booking, so that the queue refuses only
+// what people can do without for a moment.
 func loopSettings() admission.Settings {
 	s := admission.DefaultSettings()
 	s.QueueDelay = 500 * time.Millisecond
+	s.CommitDelay = 500 * time.Millisecond
+	s.Spared = admission.Hold
 	s.RestMax = 100 * time.Millisecond
 	s.AcceptMax = 500 * time.Microsecond
 	return s
@@ -90,7 +94,11 @@ func (s *Server) loopGuard(l *boundListener) *reactor.Guard {
 	return &reactor.Guard{
 		Gate: s.guard.gate, Refusals: s.guard.refusals, Limiter: s.guard.limiter, Clients: s.guard.clients,
 		Signals: func() admission.Signals {
-			return admission.Signals{ConnectionFill: float64(l.open.Load()) / float64(l.limit)}
+			recent := s.recent.Load()
+			return admission.Signals{
+				CommitDelay:    recent.queue + recent.commit,
+				ConnectionFill: float64(l.open.Load()) / float64(l.limit),
+			}
 		},
 	}
 }

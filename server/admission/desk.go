@@ -36,9 +36,6 @@ func (d *Desk) Admit(c Class, head []byte, p Peer) bool {
 	return through
 }
 
-// Let counts a request that the loop lets through by itself.
-func (d *Desk) Let(c Class) { d.count(min(c, Classes-1), true) }
-
 // cut is what the class is held to at the moment.
 func (d *Desk) cut(c Class) Level {
 	cut := Level(d.gate.cut.Load())

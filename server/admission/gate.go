@@ -102,6 +102,7 @@ func (g *Gate) adjust(now time.Duration, s Signals) {
 
 	o := observation{offered: r.offered, length: length, futile: refusing > futileShare, busy: busy}
 	r.queue = r.queue.next(o.of(delay, r.delays[0], g.settings.QueueDelay))
+	r.queue.cut = min(r.queue.cut, NewLevel(g.settings.Spared, 0))
 	commit := s.pressure(g.settings)
 	r.journal = r.journal.next(o.writing().of(commit, r.delays[1], g.settings.CommitDelay))
 	r.delays = [2]time.Duration{delay, commit}

@@ -63,6 +63,39 @@ func checkOrder(t *rapid.T, g *Gate, p Peer, head []byte) {
 	}
 }
 
+// TestTheSparedAreNotRefusedForTheQueue, however long it is, but for the
+// journal's sake.
+func TestTheSparedAreNotRefusedForTheQueue(t *testing.T) {
+	settings := DefaultSettings()
+	settings.Spared = Hold
+	g, err := NewGate(settings, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := func(s Signals) (n [Classes]int) {
+		before := g.Counts().Refused
+		for i := range 200 {
+			for c := range Classes {
+				g.Desk(0).Admit(c, headOf("/", fmt.Sprint(i)), Peer{})
+			}
+			g.Desk(0).Delay(time.Second)
+			g.Adjust(time.Duration(i+1)*settings.Interval+g.rule.last, s)
+		}
+		for c, after := range g.Counts().Refused {
+			n[c] = int(after - before[c])
+		}
+		return n
+	}
+	for c, n := range refused(Signals{}) {
+		if (n > 0) != (Class(c) < Hold) {
+			t.Errorf("the queue had %d of class %v refused", n, Class(c))
+		}
+	}
+	if n := refused(Signals{CommitDelay: time.Minute}); n[Book] == 0 {
+		t.Error("a stalled journal had no booking refused")
+	}
+}
+
 func TestGateRecoversWhenTheLoadEnds(t *testing.T) {
 	g := newGate(t, 1)
 	d := g.Desk(0)

@@ -44,14 +44,7 @@ func (l *loop[A]) admit(c *conn, b []byte) bool {
 		return false
 	}
 	g.desk.Delay(max(l.now-c.ready, l.behind))
-	class := admission.Classify(b)
-	if class >= admission.Hold {
-		// Refusing who is about to book costs half as much as booking: where
-		// there is too much to do, they are set aside at no cost (behind.go).
-		g.desk.Let(class)
-		return true
-	}
-	if g.desk.Admit(class, b, admission.Peer{Hash: c.hash, Through: c.through}) {
+	if g.desk.Admit(admission.Classify(b), b, admission.Peer{Hash: c.hash, Through: c.through}) {
 		return true
 	}
 	l.refuse(c, b, admission.Answer{Reason: admission.Overloaded})
