@@ -107,6 +107,10 @@ crash: test-needs ## Kill a loaded server WEIR_CRASH_ROUNDS times and judge what
 	@WEIR_CRASH_ROUNDS=$(WEIR_CRASH_ROUNDS) $(GO) test -count=1 -timeout $(CRASH_TIMEOUT) -v ./loadtest/crash </dev/null
 	WEIR_CRASH_POINTS=$(WEIR_CRASH_POINTS) $(GO) test -count=1 -timeout $(CRASH_TIMEOUT) -v -run Crashes ./persist/snapshot </dev/null
 
+.PHONY: flood
+flood: ## Hold 20,000 descriptors of a server idle, slow and half open while people book (about three minutes)
+	@WEIR_FLOOD_WHOLE=1 $(GO) test -count=1 -timeout 15m -v -run 'Flood$$' ./loadtest/flood </dev/null
+
 .PHONY: surge
 surge: build ## Ten million requests from start to judged report (SURGE="--kill-every 2m")
 	@mkdir -p out

@@ -35,12 +35,21 @@
 // the public object that everybody who waits asks for. The operator's API
 // (operator.go) pauses, steers and looks on.
 //
+// Connections are bounded by the limits, and by what the process may open less
+// some descriptors that are kept for the log's files (room.go). Near the bound,
+// and where descriptors run out all the same, the idlest connections make room
+// for who comes, strangers' before those over which a pass was shown; what has a
+// request under way or an answer unsent stays until its deadline.
+//
 // The server exists before the engine does: until Attach, /livez and /readyz
 // answer and every public request gets 503 starting.
 //
 // What it does not protect against: it believes whoever holds a token; it speaks
 // HTTP/1.1 only; a request beyond the limits is refused but still costs its
-// connection. Over its own TLS a request is not seen before it is parsed, so
-// admission sheds nothing there but by the bound of requests in flight: under
-// load TLS is a proxy's.
+// connection. Callers who read nothing of what they ask for never have to make
+// room, so as many of them as there is room for keep others out, each for as
+// long as the write timeout. Of connections with a goroutine, those over TLS
+// among them, the idlest goes whether a pass was shown or not. Over its own TLS
+// a request is not seen before it is parsed, so admission sheds nothing there
+// but by the bound of requests in flight: under load TLS is a proxy's.
 package server

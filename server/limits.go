@@ -8,7 +8,7 @@ import (
 // Limits bound what a stranger can make the server hold or wait for. Zero
 // fields take the values of DefaultLimits.
 type Limits struct {
-	Connections     int           // open connections of the public listener; more are closed at once
+	Connections     int           // open connections of the public listener; near it the idlest make room (room.go)
 	InFlight        int           // requests being answered at a time; more get 503
 	HeaderBytes     int           // request line and headers together
 	TargetBytes     int           // the request target: path and query

@@ -28,6 +28,10 @@ const (
 // be refused. So one descriptor is kept in reserve: it is given up, what is
 // pending is accepted with it and closed at once, and it is taken back.
 //
+// Before either bound is met for good, connections that wait for nothing but
+// their callers make room (room.go): who is let in with a pass can always
+// connect.
+//
 // Accept belongs to one goroutine; all else is safe for concurrent use.
 type boundListener struct {
 	net.Listener
@@ -38,6 +42,9 @@ type boundListener struct {
 	open    atomic.Int64  // connections handed out and not closed yet; ≤ limit
 	refused atomic.Uint64 // closed at once: past the limit, or out of descriptors
 	failed  atomic.Uint64 // failed calls of accept
+	cleared atomic.Uint64 // connections with a goroutine that made room
+
+	relief func(n int) // has up to n connections of others closed; nil: there are none; set before Accept
 
 	spare *os.File // nil while it could not be taken back; Accept's goroutine
 
@@ -78,7 +85,10 @@ func (l *boundListener) Accept() (net.Conn, error) {
 		}
 		l.failed.Add(1)
 		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
-			l.shed()
+			l.makeRoom(roomBatch)
+			if backoff > acceptBackoffMin { // there was no room to be made
+				l.shed()
+			}
 		}
 		if !l.pause(backoff) {
 			l.dropSpare()
@@ -130,7 +140,11 @@ func passing(err error) bool {
 
 // keep counts conn as open, or closes it where there is no room.
 func (l *boundListener) keep(conn net.Conn) net.Conn {
-	if l.open.Add(1) > l.limit {
+	open := l.open.Add(1)
+	if open > l.limit-l.limit/roomShare {
+		l.makeRoom(1)
+	}
+	if open > l.limit {
 		l.open.Add(-1)
 		l.refuse(conn)
 		return nil
@@ -218,6 +232,7 @@ type boundConn struct {
 	act    act
 	gate   gate
 	of     *boundListener
+	idle   atomic.Bool // its goroutine waits for the caller to send
 	closed atomic.Bool
 }
 

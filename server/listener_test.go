@@ -4,16 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/valyala/fasthttp"
 	"golang.org/x/sys/unix"
 )
 
@@ -178,6 +178,7 @@ func readHead(t testing.TB, conn net.Conn) string {
 const (
 	starvedVariable = "WEIR_TEST_STARVED"
 	starvedFiles    = 48
+	starvedHold     = "/hold"
 )
 
 func serveStarved() int {
@@ -193,14 +194,20 @@ func serveStarved() int {
 	}
 	l := newBoundListener(inner, 1000, paces{time.Hour, time.Hour, time.Hour})
 	report(inner.Addr())
+	release := make(chan struct{})
 	go func() { // ends with its parent
+		_, _ = io.ReadFull(os.Stdin, make([]byte, 1))
+		close(release)
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()
-	err = http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = fmt.Fprint(w, l.failed.Load(), " ", l.refused.Load())
-	}))
-	report("error", err)
+	h := fasthttp.Server{Logger: quietLogger{slog.Default()}, Handler: func(ctx *fasthttp.RequestCtx) {
+		if string(ctx.Path()) == starvedHold {
+			<-release
+		}
+		_, _ = fmt.Fprint(ctx, l.failed.Load(), " ", l.refused.Load(), " ", l.cleared.Load())
+	}}
+	report("error", h.Serve(l))
 	return 1
 }
 
@@ -208,30 +215,36 @@ func serveStarved() int {
 func report(what ...any) { _, _ = fmt.Fprintln(os.Stdout, what...) }
 
 // TestListenerStarvedOfDescriptors floods a real process past its limit of
-// open files: it must refuse what it cannot hold, so that its backlog drains,
-// and serve again when there is room.
+// open files. While requests are under way on all of them, it must refuse what
+// it cannot hold, so that its backlog drains; when they are over, those who
+// come have room made for them.
 func TestListenerStarvedOfDescriptors(t *testing.T) {
-	addr := startStarved(t)
-	var flood []net.Conn
+	addr, in := startStarved(t)
 	for range starvedFiles { // more than it can hold
 		conn, err := net.Dial("tcp", addr)
-		if err == nil {
-			defer func() { _ = conn.Close() }()
-			flood = append(flood, conn)
+		if err != nil {
+			continue
 		}
+		defer func() { _ = conn.Close() }()
+		_, _ = io.WriteString(conn, "GET "+starvedHold+" HTTP/1.1\r\nHost: a\r\n\r\n") // it may be refused already
 	}
 	for i := range 2 * starvedFiles {
 		if !isRefused(t, addr, 10*time.Second) {
 			t.Fatalf("connection %d past the limit is neither served nor refused", i)
 		}
 	}
-	for _, conn := range flood {
-		_ = conn.Close()
+	_, err := in.Write([]byte{1})
+	must(t, err)
+	waitFor(t, "the server to serve again", func() bool { return starvedAnswers(t, addr, 0) })
+	for range 2 * starvedFiles { // they send nothing, ever
+		dial(t, addr)
 	}
-	waitFor(t, "the server to serve again", func() bool { return starvedAnswers(t, addr) })
+	for range starvedFiles {
+		waitFor(t, "room to be made", func() bool { return starvedAnswers(t, addr, 1) })
+	}
 }
 
-func startStarved(t *testing.T) (addr string) {
+func startStarved(t *testing.T) (addr string, in io.WriteCloser) {
 	t.Helper()
 	child := exec.Command(os.Args[0])
 	child.Env = append(os.Environ(), starvedVariable+"=1")
@@ -249,11 +262,12 @@ func startStarved(t *testing.T) (addr string) {
 	line := make([]byte, 64)
 	n, err := out.Read(line)
 	must(t, err)
-	return strings.TrimSpace(string(line[:n]))
+	return strings.TrimSpace(string(line[:n])), in
 }
 
-// starvedAnswers asks the starved server how it went.
-func starvedAnswers(t *testing.T, addr string) bool {
+// starvedAnswers asks the starved server how it went: at least so many must
+// have made room.
+func starvedAnswers(t *testing.T, addr string, cleared int) bool {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -267,10 +281,11 @@ func starvedAnswers(t *testing.T, addr string) bool {
 	if !ok {
 		return false
 	}
-	failed, err := strconv.Atoi(strings.Fields(body)[0])
+	var failed, refused, made int
+	_, err = fmt.Sscan(body, &failed, &refused, &made)
 	must(t, err)
-	if failed == 0 {
-		t.Fatal("accept never failed: the test starved nobody")
+	if failed == 0 || refused == 0 || made < cleared {
+		t.Fatalf("accept failed %d times, %d were refused, %d made room: the test starved nobody", failed, refused, made)
 	}
 	return true
 }

@@ -174,6 +174,7 @@ func (s *Server) writeMetrics(w io.Writer) {
 		label := fmt.Sprintf(`{listener=%q}`, l.name)
 		metrics.WriteGaugeUint64(w, "weir_connections"+label, uint64(l.open.Load()))
 		metrics.WriteCounterUint64(w, "weir_connections_refused_total"+label, l.refused.Load())
+		metrics.WriteCounterUint64(w, "weir_connections_displaced_total"+label, s.displaced(l))
 		metrics.WriteCounterUint64(w, "weir_accept_errors_total"+label, l.failed.Load())
 	}
 	now := s.clock.Now()

@@ -42,6 +42,9 @@ func (a *act) begin(what int64, clock *atomic.Int64) { a.Store(clock.Load()<<act
 
 func (a *act) is(what int64) bool { return a.Load()&actMask == what }
 
+// since is when it began that, by the listener's clock.
+func (a *act) since() int64 { return a.Load() >> actBits }
+
 // overdue tells whether the connection takes longer than p allows.
 func (a *act) overdue(now int64, p paces) bool {
 	v := a.Load()
@@ -51,7 +54,9 @@ func (a *act) overdue(now int64, p paces) bool {
 
 // Read is that of net.Conn. The first byte after an answer begins a request.
 func (c *boundConn) Read(b []byte) (int, error) {
+	c.idle.Store(true)
 	n, err := c.Conn.Read(b)
+	c.idle.Store(false)
 	if n > 0 && c.act.is(idling) {
 		c.act.begin(reading, &c.of.clock)
 	}

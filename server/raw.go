@@ -40,8 +40,11 @@ func newRawListener(l *net.TCPListener) (*rawListener, error) {
 		return nil, fmt.Errorf("take over listener: %w", errors.Join(err, file.Close()))
 	}
 	// What is let through is decided once it is here, so a long queue in front
-	// of the listener would only make people stale.
-	const backlog = 128
+	// of the listener would only make people stale: this one lasts a quarter of
+	// a second at the slowest pace of admission. Where it overflows, the kernel
+	// drops what comes, and the caller hears nothing for a second or more, or,
+	// who believes to be connected and waits, for a minute.
+	const backlog = 512
 	var set error
 	err = conn.Control(func(fd uintptr) {
 		set = errors.Join(

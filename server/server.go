@@ -130,6 +130,12 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("new server: %w", err)
 	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if limits, err = limits.fitting(cfg.Logger); err != nil {
+		return nil, fmt.Errorf("new server: %w", err)
+	}
 	ticketTTL, err := ttl("ticket", cfg.TicketTTL, ticketTTLMax, ticketTTLMax)
 	if err != nil {
 		return nil, fmt.Errorf("new server: %w", err)
@@ -150,9 +156,6 @@ func New(cfg Config) (*Server, error) {
 		seed:    cfg.Seed, settings: settings, polling: cfg.Polling, delays: cfg.JournalDelays, history: cfg.History,
 		publicTLS: cfg.PublicTLS, adminTLS: cfg.AdminTLS,
 		metrics: newServerMetrics(), drained: make(chan struct{}),
-	}
-	if s.log == nil {
-		s.log = slog.Default()
 	}
 	if s.history == nil {
 		s.history = new(History)
@@ -263,6 +266,10 @@ func (s *Server) Serve(public, admin net.Listener) error {
 	pub := newBoundListener(public, s.limits.Connections, p)
 	p.read, p.write = adminTimeout, adminTimeout
 	adm := newBoundListener(admin, adminConnections, p)
+	adm.relief = pub.makeRoom // the operator can look on whoever takes the descriptors
+	if looped {
+		pub.relief = s.relieve
+	}
 	if !s.register(pub, adm) {
 		return errors.Join(pub.Close(), adm.Close())
 	}

@@ -45,7 +45,7 @@ func (r *runner) arms(ctx context.Context) ([]*Arm, error) {
 // ready does the quota hold: a start is not what is measured.
 func (r *runner) start(ctx context.Context, arm *Arm) (*process.Server, error) {
 	data := fmt.Sprintf("data-%d", len(r.report.Arms))
-	s, err := process.Start(r.Binary, nil, append(r.stage.serveArgs(data), arm.Args...)...)
+	s, err := process.Start(r.Binary, nil, append(r.stage.ServeArgs(data), arm.Args...)...)
 	if err != nil {
 		return nil, err
 	}

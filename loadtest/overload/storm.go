@@ -8,6 +8,7 @@ import (
 
 	"weir/loadtest/openloop"
 	"weir/loadtest/process"
+	stages "weir/loadtest/stage"
 )
 
 const (
@@ -110,7 +111,7 @@ func (d *impatient) Ended(l *openloop.Loop, r openloop.Request, a *openloop.Answ
 		d.ask(l, r.Client, booking, l.Now())
 	case p.reloads < reloadsMax:
 		p.reloads++
-		spread := time.Duration(scatter(uint64(r.Client)) % uint64(reloadAfter))
+		spread := time.Duration(stages.Scatter(uint64(r.Client)) % uint64(reloadAfter))
 		l.WakeAt(r.Client, l.Now()+reloadAfter+spread)
 	default:
 		d.left++

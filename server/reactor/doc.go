@@ -34,6 +34,16 @@
 // have waited longest (behind.go): in order, everyone would wait as long as the
 // queue is, and what is served at last nobody waits for any more.
 //
+// # Full
+//
+// Where connections or descriptors run out, MakeRoom closes those that have
+// been idle longest, or have not ended their request for longest: strangers
+// first, and who showed a valid pass only where there is no stranger and after a
+// quarter of the time that it may be idle (room.go).
+// It costs a bounded look each and nothing at all before. Nobody goes who has a
+// request under way or an answer unsent: the paces end those, so that callers
+// who read nothing may hold all room for as long as an answer may take.
+//
 // # Invariants
 //
 //  1. Between two reads of the library a lane belongs to one socket: all that

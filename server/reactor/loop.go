@@ -47,6 +47,7 @@ type loop[A any] struct {
 	bell     int             // eventfd in poll
 	conns    []*conn         // by descriptor
 	open     int             // of them
+	looked   int             // descriptor that makeRoom looked at last
 	enforced int64           // of the reactor's clock: when enforce looked last
 	ready    []*conn         // that may have a request, in the order in which they became so
 	turn     int             // of ready: they have theirs before the loop looks around again
@@ -61,6 +62,7 @@ type loop[A any] struct {
 
 	readable atomic.Pointer[func()] // any goroutine: of watch
 	ticked   atomic.Bool            // any goroutine: the clock has moved
+	wanted   atomic.Int64           // any goroutine: connections to be closed to make room
 	rung     atomic.Bool            // any goroutine: bell has a count
 
 	mu    sync.Mutex

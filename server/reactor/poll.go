@@ -119,6 +119,7 @@ func (l *loop[A]) answerBell() {
 	for _, s := range added {
 		l.adopt(s)
 	}
+	l.makeRoom(l.wanted.Swap(0))
 	if l.ticked.Swap(false) {
 		l.rouse()
 		l.enforce()

@@ -63,11 +63,13 @@ type Config[A any] struct {
 //
 // Its life: New; Add for each connection; Drain or not; Stop; Wait.
 type Reactor[A any] struct {
-	config Config[A]
-	loops  []*loop[A]
-	next   atomic.Uint32 // loop that the next connection goes to
-	began  time.Time     // of Config.Began
-	clock  atomic.Int64  // nanoseconds that the reactor was at work, set at each tick
+	config    Config[A]
+	loops     []*loop[A]
+	next      atomic.Uint32 // loop that the next connection goes to
+	nextRoom  atomic.Uint32 // loop that makes room next
+	displaced atomic.Uint64 // connections that made room
+	began     time.Time     // of Config.Began
+	clock     atomic.Int64  // nanoseconds that the reactor was at work, set at each tick
 
 	draining atomic.Bool
 	stopped  atomic.Bool

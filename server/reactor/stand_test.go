@@ -208,7 +208,7 @@ func (c *readAhead) Read(b []byte) (int, error) {
 }
 
 // handle answers with the request's Secret and body. /keep keeps the answer
-// until its record is durable, /large answers with as many bytes as it is told.
+// until its record is durable, /through shows a pass, /large answers with as many bytes as it is told.
 func (s *stand) handle(ctx *fasthttp.RequestCtx) {
 	lane, looped := ctx.Conn().(*Lane[int])
 	if looped {
@@ -231,6 +231,8 @@ func (s *stand) handle(ctx *fasthttp.RequestCtx) {
 		} else if s.journal.Wait(seq) != nil {
 			ctx.Error("", fasthttp.StatusServiceUnavailable)
 		}
+	case "/through":
+		lane.Through()
 	case "/large":
 		n, err := strconv.Atoi(string(ctx.QueryArgs().Peek("bytes")))
 		if err != nil {
