@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/valyala/fasthttp"
+
 	"weir/core/event"
 )
 
@@ -46,6 +48,11 @@ func TestQuick(t *testing.T) {
 	left, err := os.ReadDir(disk)
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+	for _, name := range []string{"bench-profile.folded", "bench-profile.svg"} {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(file), name)); err != nil {
+			t.Error(err)
+		}
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -130,6 +137,83 @@ func TestCreatedTakesNothingElse(t *testing.T) {
 	}
 	if created(0, 200, []byte(`{"code":"7K2QF-93TMD"}`)) == nil || created(0, 201, []byte(`{}`)) == nil {
 		t.Error("an answer that is no new booking passes")
+	}
+}
+
+// TestBareServerReadsTheRequest has a bare server take bookings, and nothing
+// that is none.
+func TestBareServerReadsTheRequest(t *testing.T) {
+	task := &bareTask{bareRequest: bookingRequest, Status: 201, Body: `{"code":"7K2QF-93TMD"}`}
+	handle := task.server(func(_, slot []byte) (string, error) {
+		if string(slot) == "full" {
+			return "slot_full", nil
+		}
+		return "", nil
+	}).Handler
+	for _, c := range []struct {
+		method, path, credential, body string
+		status                         int
+	}{
+		{"POST", bookingsPath, "wp1.x", `{"slot":"free"}`, 201},
+		{"POST", bookingsPath, "wp1.x", `{"slot":"full"}`, 409},
+		{"POST", bookingsPath, "wp1.x", `{"slot":1}`, 400},
+		{"POST", bookingsPath, "wt1.x", `{"slot":"free"}`, 401},
+		{"POST", linePath, "wp1.x", `{"slot":"free"}`, 401},
+		{"GET", bookingsPath, "wp1.x", `{"slot":"free"}`, 401},
+	} {
+		var ctx fasthttp.RequestCtx
+		ctx.Request.Header.SetMethod(c.method)
+		ctx.Request.SetRequestURI(c.path)
+		ctx.Request.Header.Set("Authorization", "Bearer "+c.credential)
+		ctx.Request.SetBodyString(c.body)
+		handle(&ctx)
+		if ctx.Response.StatusCode() != c.status {
+			t.Errorf("%+v: status %d", c, ctx.Response.StatusCode())
+		}
+	}
+}
+
+func TestGoals(t *testing.T) {
+	s := &Section{}
+	s.entry("fast").add("rate", "1/s", 7)
+	s.wantAtLeast("fast", "rate", 7)
+	s.wantAtLeast("fast", "rate", 8)
+	s.wantAtMost("fast", "rate", 7)
+	s.wantAtMost("fast", "rate", 6)
+	s.wantAtLeast("slow", "rate", 1)
+	s.wantAtMost("slow", "rate", 1)
+	s.summarize()
+	for i, reached := range []bool{true, false, true, false, false, false} {
+		if g := s.Goals[i]; g.Reached != reached {
+			t.Errorf("%v: reached %v, want %v", g, g.Reached, reached)
+		}
+	}
+	if got := s.Goals[1].String(); got != "wanted: fast, rate at least 8: 7, not reached" {
+		t.Error(got)
+	}
+	if got := s.Goals[4].String(); !strings.Contains(got, "not measured") {
+		t.Error(got)
+	}
+}
+
+func TestRefusedOrBookedTakesNothingElse(t *testing.T) {
+	const booking, refusal = `{"code":"7K2QF-93TMD"}`, `{"status":429,"code":"too_many_requests"}`
+	for _, c := range []struct {
+		status int
+		body   string
+		passes bool
+	}{
+		{201, booking, true},
+		{200, booking, true},
+		{429, refusal, true},
+		{201, refusal, false},
+		{200, refusal, false},
+		{429, booking, false},
+		{503, refusal, false},
+	} {
+		if err := refusedOrBooked(0, c.status, []byte(c.body)); (err == nil) != c.passes {
+			t.Errorf("%+v: %v", c, err)
+		}
 	}
 }
 

@@ -14,37 +14,47 @@ import (
 
 const (
 	campaignID   = "bench"
+	lineID       = "bench-line"
 	bornOn       = "1968-03-01"
+	bornTooLate  = "2021-03-01" // for any campaign of the bench
 	visitDays    = 12
 	slotsPerDay  = 16
 	slotsPerSite = visitDays * slotsPerDay
 )
 
-// plan is a campaign of the bench: everybody may book, each site has the same
-// slots as those of a large campaign would.
+// plan is a campaign of the bench: everybody of a cohort may book, each site
+// has the same slots as those of a large campaign would.
 type plan struct {
 	slots    int // at least
 	capacity int // of each slot
+	line     bool
+}
+
+func (p plan) id() string {
+	if p.line {
+		return lineID
+	}
+	return campaignID
 }
 
 func (p plan) sites() int { return (p.slots + slotsPerSite - 1) / slotsPerSite }
 
 func (p plan) yaml() []byte {
-	return fmt.Appendf(nil, `campaign: %s
+	return fmt.Appendf(nil, `campaign: %[1]s
 name: {ko: 성능 시험, en: Benchmark}
 time_zone: Asia/Seoul
 cohorts:
   - {id: everyone, born: 1900-01-01..2020-12-31}
 windows:
   - {cohorts: [everyone], opens: 2021-07-19T20:00, closes: 2098-07-20T18:00}
-line: {enabled: false}
+line: {enabled: %[2]t}
 products:
   - {id: moderna, name: {ko: 모더나, en: Moderna}}
-sites: {file: sites.csv}
+sites: {file: %[1]s.csv}
 slots:
-  - {sites: all, dates: 2099-08-17..2099-08-28, times: 09:00..17:00, every: 30m, capacity: %d, product: moderna}
+  - {sites: all, dates: 2099-08-17..2099-08-28, times: 09:00..17:00, every: 30m, capacity: %[3]d, product: moderna}
 bookings: {hold: 5m, cancel_before: 24h, change_before: 24h}
-`, campaignID, p.capacity)
+`, p.id(), p.line, p.capacity)
 }
 
 func (p plan) csv() []byte {
@@ -67,11 +77,11 @@ func (p plan) definition() (*campaign.Definition, error) {
 
 // save writes the files of the definition and returns the name of the first.
 func (p plan) save(dir string) (name string, err error) {
-	name = filepath.Join(dir, "bench.yaml")
+	name = filepath.Join(dir, p.id()+".yaml")
 	if err := os.WriteFile(name, p.yaml(), 0o644); err != nil {
 		return "", fmt.Errorf("save campaign: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "sites.csv"), p.csv(), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, p.id()+".csv"), p.csv(), 0o644); err != nil {
 		return "", fmt.Errorf("save campaign: %w", err)
 	}
 	return name, nil

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,6 +49,20 @@ func daemonDir(parent, name string) (string, error) {
 		return "", fmt.Errorf("make directory: %w", err)
 	}
 	return dir, nil
+}
+
+// freePort is a port of loopback that nobody listens at. Another process may
+// take it before a daemon does, which then says so and ends.
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	port := listener.Addr().(*net.TCPAddr).Port
+	if err := listener.Close(); err != nil {
+		return 0, fmt.Errorf("let a port go: %w", err)
+	}
+	return port, nil
 }
 
 // startDaemon starts the command in a process group of its own, so that Ctrl-C

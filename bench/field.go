@@ -27,9 +27,17 @@ import (
 const (
 	readyTimeout   = time.Minute
 	requestTimeout = 10 * time.Second
+	passStart      = "wp1."
 	passLife       = 12 * time.Hour
 	syncsMetric    = "weir_journal_syncs_total "
+
+	issuer     = "bench"
+	audience   = "weir"
+	adminToken = "not-a-secret-either" // of all weirs of the bench
 )
+
+// secret signs identity tokens.
+var secret = bytes.Repeat([]byte("not a secret "), 4)
 
 // field is the servers side by side, and what people need to book at them.
 type field struct {
@@ -44,6 +52,38 @@ type field struct {
 
 	servers  []*process.Server
 	children []*childServer
+	last     []func() error // stop what is stopped after those
+}
+
+// withField has run use a field whose campaign is as large as a whole
+// country's, with slots of that capacity, and stops and removes all of it
+// afterwards.
+func withField(ctx context.Context, o *options, capacity int, run func(f *field) error) (err error) {
+	dir, err := os.MkdirTemp(o.dir, "weir-bench-")
+	if err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	p := plan{slots: httpSlots, capacity: capacity}
+	if o.quick {
+		p.slots = o.slots
+	}
+	f, err := newField(ctx, o, dir, p)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.stop()) }()
+	return run(f)
+}
+
+// inRounds calls take for each round. Round 0 warms up and is to be dropped.
+func (o *options) inRounds(take func(n int) error) error {
+	for n := range o.rounds + 1 {
+		if err := take(n); err != nil {
+			return fmt.Errorf("invalid, do not quote: %w", err)
+		}
+	}
+	return nil
 }
 
 // newField prepares what all servers need: campaign, keys and the binary. It
@@ -73,13 +113,17 @@ func newField(ctx context.Context, o *options, dir string, p plan) (f *field, er
 func (f *field) start(ctx context.Context) error {
 	var weirs []*target
 	for _, journal := range []string{"memory", "durable"} {
-		t, err := f.startWeir(ctx, journal)
+		t, err := f.startWeir(ctx, journal, "--journal", journal)
 		if err != nil {
 			return err
 		}
 		weirs = append(weirs, t)
 	}
-	bare, err := f.startBare(ctx, weirs)
+	task, err := f.answerOf(ctx, weirs...)
+	if err != nil {
+		return err
+	}
+	bare, err := f.startBare(ctx, task)
 	if err != nil {
 		return err
 	}
@@ -89,18 +133,26 @@ func (f *field) start(ctx context.Context) error {
 
 func (f *field) keysDir() string { return filepath.Join(f.dir, "keys") }
 
-func (f *field) startWeir(ctx context.Context, journal string) (*target, error) {
+// startWeir starts a weir of that name, with the field's campaign and a data
+// directory of its own.
+func (f *field) startWeir(ctx context.Context, name string, args ...string) (*target, error) {
 	file, err := f.plan.save(f.dir)
 	if err != nil {
 		return nil, err
 	}
-	secret := filepath.Join(f.dir, "secret")
-	if err := os.WriteFile(secret, bytes.Repeat([]byte("not a secret "), 4), 0o600); err != nil {
+	secretFile := filepath.Join(f.dir, "secret")
+	if err := os.WriteFile(secretFile, secret, 0o600); err != nil {
 		return nil, fmt.Errorf("make secret: %w", err)
 	}
-	server, err := process.Start(f.binary, nil, "--journal", journal, "--campaign", file,
-		"--data", filepath.Join(f.dir, journal), "--keys-dir", f.keysDir(),
-		"--identity-hs256-file", secret, "--identity-issuer", "bench", "--identity-audience", "weir")
+	tokenFile := filepath.Join(f.dir, "admin-token")
+	if err := os.WriteFile(tokenFile, []byte(adminToken), 0o600); err != nil {
+		return nil, fmt.Errorf("make admin token: %w", err)
+	}
+	server, err := process.Start(f.binary, nil, append([]string{
+		"--campaign", file, "--data", filepath.Join(f.dir, name), "--keys-dir", f.keysDir(),
+		"--identity-hs256-file", secretFile, "--identity-issuer", issuer, "--identity-audience", audience,
+		"--admin-token-file", tokenFile,
+	}, args...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -110,15 +162,11 @@ func (f *field) startWeir(ctx context.Context, journal string) (*target, error) 
 	if err := server.Ready(ctx); err != nil {
 		return nil, err
 	}
-	return &target{name: "weir, " + journal, addr: server.Addr, admin: server.Admin, pids: []int{server.PID()}}, nil
+	return &target{name: "weir, " + name, addr: server.Addr, admin: server.Admin, pids: []int{server.PID()}}, nil
 }
 
-// startBare starts a server that answers as the last of the weirs does.
-func (f *field) startBare(ctx context.Context, weirs []*target) (*target, error) {
-	task, err := f.answerOf(ctx, weirs...)
-	if err != nil {
-		return nil, err
-	}
+// startBare starts a bare server.
+func (f *field) startBare(ctx context.Context, task *bareTask) (*target, error) {
 	child, err := f.startChild(ctx, "bare", task)
 	if err != nil {
 		return nil, err
@@ -143,10 +191,11 @@ func (f *field) answerOf(ctx context.Context, weirs ...*target) (*bareTask, erro
 	}
 	var task *bareTask
 	for _, t := range weirs {
-		if task, err = record(ctx, t, first.asks()(0, nil)); err != nil {
+		if task, err = record(ctx, t, first.asks()(0, nil), created); err != nil {
 			return nil, fmt.Errorf("%s: %w", t.name, err)
 		}
 	}
+	task.bareRequest = bookingRequest
 	return task, nil
 }
 
@@ -158,11 +207,15 @@ func (f *field) stop() error {
 	for _, c := range f.children {
 		failures = append(failures, c.stop())
 	}
+	for _, stop := range f.last {
+		failures = append(failures, stop())
+	}
 	return errors.Join(failures...)
 }
 
-// record sends one request, as it will be measured, and keeps the answer.
-func record(ctx context.Context, t *target, request []byte) (*bareTask, error) {
+// record sends one request, as it will be measured, and keeps the answer, which
+// has to pass the check.
+func record(ctx context.Context, t *target, request []byte, passes check) (*bareTask, error) {
 	sent, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(request)))
 	if err != nil {
 		return nil, fmt.Errorf("read own request: %w", err)
@@ -171,11 +224,11 @@ func record(ctx context.Context, t *target, request []byte) (*bareTask, error) {
 	client := http.Client{Timeout: requestTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
 	answer, err := client.Do(sent.WithContext(ctx))
 	if err != nil {
-		return nil, fmt.Errorf("book: %w", err)
+		return nil, fmt.Errorf("record an answer: %w", err)
 	}
 	body, err := io.ReadAll(answer.Body)
-	if err := errors.Join(err, answer.Body.Close(), created(0, answer.StatusCode, body)); err != nil {
-		return nil, fmt.Errorf("book: %w", err)
+	if err := errors.Join(err, answer.Body.Close(), passes(0, answer.StatusCode, body)); err != nil {
+		return nil, fmt.Errorf("record an answer: %w", err)
 	}
 	task := &bareTask{Status: answer.StatusCode, Body: string(body)}
 	for name, values := range answer.Header {
@@ -214,15 +267,14 @@ func (t *target) fsyncs(ctx context.Context) (float64, error) {
 	return 0, nil
 }
 
-// crowd is some people with a pass each. Passes have one length, so they lie
-// behind each other in one piece of memory.
+// crowd is some people with a pass each.
 type crowd struct {
+	credentials
 	rules  *campaign.Definition
 	slot   func(n uint64) event.SlotID // that the nth person wants
 	from   uint64
-	passes []byte
-	size   int
-	length int // of a request's body
+	length int    // of a request's body
+	header string // lines of its head, beside those that each has
 }
 
 // anySlot is a slot for the nth person, spread over all of them.
@@ -237,20 +289,37 @@ func (f *field) crowd(from, count int, slot func(n uint64) event.SlotID) (*crowd
 		Kind: token.Pass, Campaign: token.CampaignHash(campaignID), Born: f.born,
 		Expires: event.Time(time.Now().Add(passLife).UnixMilli()),
 	}
-	for n := range uint64(count) {
-		claims.Person = person(c.from + n)
-		before := len(c.passes)
-		c.passes = f.ring.Append(c.passes, &claims)
+	err := c.mint(count, func(dst []byte, n int) []byte {
+		claims.Person = person(c.from + uint64(n))
+		return f.ring.Append(dst, &claims)
+	})
+	return c, err
+}
+
+// credentials are those of some people. They have one length, so they lie behind
+// each other in one piece of memory.
+type credentials struct {
+	text []byte
+	size int // of each
+}
+
+// mint makes count of them, of which next appends the nth.
+func (c *credentials) mint(count int, next func(dst []byte, n int) []byte) error {
+	for n := range count {
+		before := len(c.text)
+		c.text = next(c.text, n)
 		if n == 0 {
-			c.size = len(c.passes)
-			c.passes = slices.Grow(c.passes, c.size*count)
+			c.size = len(c.text)
+			c.text = slices.Grow(c.text, c.size*(count-1))
 		}
-		if len(c.passes)-before != c.size {
-			return nil, errors.New("passes differ in length")
+		if len(c.text)-before != c.size {
+			return errors.New("credentials differ in length")
 		}
 	}
-	return c, nil
+	return nil
 }
+
+func (c *credentials) of(n int) []byte { return c.text[n*c.size : (n+1)*c.size] }
 
 // asks returns what the loader calls for each request: the next person's
 // booking. It is for one thread, and starts with the first person.
@@ -260,8 +329,9 @@ func (c *crowd) asks() func(conn int, dst []byte) []byte {
 		dst = append(dst, "POST "+bookingsPath+" HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: "...)
 		dst = strconv.AppendInt(dst, int64(c.length), 10)
 		dst = append(dst, "\r\nAuthorization: Bearer "...)
-		dst = append(dst, c.passes[n*c.size:(n+1)*c.size]...)
-		dst = append(dst, "\r\n\r\n"...)
+		dst = append(dst, c.of(n)...)
+		dst = append(dst, "\r\n"...)
+		dst = append(append(dst, c.header...), "\r\n"...)
 		slot := c.slot(c.from + uint64(n))
 		n++
 		return appendWish(dst, c.rules, slot)

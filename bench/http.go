@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 
 	"weir/loadtest/loader"
 )
@@ -30,6 +29,7 @@ type target struct {
 // round is what one target did in one round.
 type round struct {
 	answered  int64
+	byStatus  map[int]int64
 	perSecond float64
 	cpu       float64 // µs a request
 	switches  float64 // a request
@@ -39,34 +39,23 @@ type round struct {
 	p999      float64
 }
 
+// share is that of the answers of a status.
+func (r *round) share(status int) float64 { return float64(r.byStatus[status]) / float64(r.answered) }
+
 // runHTTP sends the same bookings to a bare server, to weir with the journal
 // that keeps nothing and to weir that keeps everything, in turns.
-func runHTTP(ctx context.Context, o *options, s *Section) (err error) {
-	dir, err := os.MkdirTemp(o.dir, "weir-bench-")
-	if err != nil {
-		return fmt.Errorf("make directory: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	p := plan{slots: httpSlots, capacity: httpCapacity}
-	if o.quick {
-		p.slots = o.slots
-	}
-	f, err := newField(ctx, o, dir, p)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.stop()) }()
-	if err := f.start(ctx); err != nil {
-		return err
-	}
-	for n := range o.rounds + 1 {
-		if err := f.round(ctx, o, s, n); err != nil {
-			return fmt.Errorf("invalid, do not quote: %w", err)
+func runHTTP(ctx context.Context, o *options, s *Section) error {
+	return withField(ctx, o, httpCapacity, func(f *field) error {
+		if err := f.start(ctx); err != nil {
+			return err
 		}
-	}
-	s.note("every answer was 201; %d connections, %d requests a round, each by another person for a random one of %d slots",
-		o.connections, o.requests, f.rules.SlotCount())
-	return nil
+		if err := o.inRounds(func(n int) error { return f.round(ctx, o, s, n) }); err != nil {
+			return err
+		}
+		s.note("every answer was 201; %d connections, %d requests a round, each by another person for a random one of %d slots",
+			o.connections, o.requests, f.rules.SlotCount())
+		return nil
+	})
 }
 
 // round has all targets take the same requests, one target after the other.
@@ -98,6 +87,11 @@ func (c *Case) addRound(t *target, r, base round, name string) {
 	c.add("of "+name, "", r.perSecond/base.perSecond)
 	c.add("server CPU", "µs/request", r.cpu)
 	c.add("CPU of "+name, "", r.cpu/base.cpu)
+	c.addDetails(t, r)
+}
+
+// addDetails notes what there is of r beside its rate and its CPU time.
+func (c *Case) addDetails(t *target, r round) {
 	c.add("p50", "ms", r.p50)
 	c.add("p99", "ms", r.p99)
 	c.add("p99.9", "ms", r.p999)
@@ -113,8 +107,8 @@ func (c *crowd) load(o *options) loader.Options {
 	return loader.Options{Connections: o.connections, Requests: int64(o.requests), Next: c.asks(), Check: created}
 }
 
-// measure puts the load on the target. It fails where a single answer is not a
-// new booking.
+// measure puts the load on the target. It fails where a single answer does not
+// pass its check.
 func (t *target) measure(ctx context.Context, load loader.Options) (round, error) {
 	syncsBefore, err := t.fsyncs(ctx)
 	if err != nil {
@@ -137,15 +131,15 @@ func (t *target) measure(ctx context.Context, load loader.Options) (round, error
 	if err != nil {
 		return round{}, err
 	}
-	booked := result.ByStatus[http.StatusCreated]
-	if result.Errors > 0 || booked != result.Requests || (load.Duration == 0 && booked != load.Requests) {
+	if result.Errors > 0 || (load.Duration == 0 && result.Requests != load.Requests) {
 		return round{}, fmt.Errorf("%d errors, answers by status %v: %w",
 			result.Errors, result.ByStatus, errors.Join(result.FirstErrors...))
 	}
 	used, requests := after.since(before), float64(result.Requests)
 	quantile := func(q float64) float64 { return float64(result.Latency.ValueAtQuantile(q)) / 1e6 }
 	return round{
-		answered:  booked,
+		answered:  result.Requests,
+		byStatus:  result.ByStatus,
 		perSecond: result.PerSecond(),
 		cpu:       float64(used.cpu.Microseconds()) / requests,
 		switches:  float64(used.switches) / requests,
@@ -155,10 +149,19 @@ func (t *target) measure(ctx context.Context, load loader.Options) (round, error
 	}, nil
 }
 
-// created is the check of every answer.
-func created(_, status int, body []byte) error {
-	if status != http.StatusCreated || !bytes.HasPrefix(body, []byte(`{"code":"`)) {
-		return fmt.Errorf("status %d: %s", status, body[:min(len(body), 200)])
+// check judges an answer, as loader.Options has it.
+type check func(conn, status int, body []byte) error
+
+// created takes a new booking.
+var created = answer(http.StatusCreated, `{"code":"`)
+
+// answer takes answers of that status whose body has text in it.
+func answer(wanted int, text string) check {
+	within := []byte(text)
+	return func(_, status int, body []byte) error {
+		if status != wanted || !bytes.Contains(body, within) {
+			return fmt.Errorf("status %d: %s", status, body[:min(len(body), 200)])
+		}
+		return nil
 	}
-	return nil
 }

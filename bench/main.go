@@ -56,6 +56,8 @@ var sections = []section{
 	{name: "journal", about: "the write-ahead log alone", run: runJournal},
 	{name: "durable", about: "the booking core and its log in one process", run: runDurable},
 	{name: "http", about: "bookings over HTTP, side by side with a bare fasthttp server", run: runHTTP},
+	{name: "line", about: "joining the line, asking for it, and refusing, side by side with a bare fasthttp server", asked: true, run: runLine},
+	{name: "profile", about: "where the CPU time of a booking over HTTP goes", asked: true, run: runProfile},
 	{name: "snapshots", about: "durable bookings with and without snapshots being taken", asked: true, run: runSnapshots},
 	{name: "recovery", about: "the time until a server could serve again, beside Redis with as many keys", asked: true, run: runRecovery},
 	{name: "peers", about: "the same bookings at weir, Redis and PostgreSQL", asked: true, run: runPeers},
@@ -123,8 +125,8 @@ func parseOptions(args []string, usage io.Writer) (*options, error) {
 	flags.IntVar(&o.bookings, "bookings", 10_000_000, "bookings of the memory section")
 	flags.IntVar(&o.slots, "slots", 2_500_000, "slots of the memory section, at least")
 	flags.DurationVar(&o.duration, "duration", 2*time.Second, "`length` of a round of the journal, durable and peers sections")
-	flags.IntVar(&o.requests, "requests", 250_000, "requests a round of the http section; of the peers section at most")
-	flags.IntVar(&o.connections, "connections", 512, "keep-alive connections of the http and peers sections")
+	flags.IntVar(&o.requests, "requests", 250_000, "requests a round of the http, line and profile sections; of the peers section at most")
+	flags.IntVar(&o.connections, "connections", 512, "keep-alive connections of the http, line, profile and peers sections")
 	flags.StringVar(&o.dir, "dir", "", "`directory` on the disk to measure (default: the system's for temporary files)")
 	flags.StringVar(&o.out, "out", "out/bench.json", "`file` for the figures; empty: none")
 	flags.StringVar(&o.weir, "weir", "", "weir `binary` (default: built from this module)")

@@ -19,6 +19,12 @@ const (
 	peersCapacity = 50_000 // places of a slot that everybody wants
 	peersHotShare = 40_000 // of them for those who want that one, the rest for those who come by
 	batchMax      = 512    // bookings that a front sends together
+
+	// What is wanted of weir beside a peer, however that is set up.
+	redisLeast       = 3.5  // times the requests of a Redis that syncs always
+	redisCPUMost     = 0.25 // of a Redis's CPU a booking
+	postgresLeast    = 8    // times PostgreSQL's requests
+	postgresHotLeast = 20   // the same where everybody wants one slot
 )
 
 // errNoPeers says what is missing where it is a program of a peer.
@@ -29,23 +35,32 @@ var errNoPeers = errors.New("the peers are not installed (apt-get install redis-
 type contender struct {
 	name        string
 	start       func(ctx context.Context, dir, name string, p plan) (storeServer, error)
-	connections int  // from the front to the server
+	connections int  // from the front to the server, or asItComes
 	batch       int  // bookings sent together; 1: each by itself
 	hot         bool // asked at one hot slot as well
+
+	// What is wanted of weir beside it; 0: nothing.
+	spreadLeast float64 // times its requests, slots spread
+	hotLeast    float64 // times its requests, one hot slot
+	cpuMost     float64 // of its CPU a request, slots spread
 }
 
-// contenders are the peers as a team would set them up. Each comes in two
-// ways: every request by itself over a pool of connections, as most programs
-// do it, and together with those that came at the same time, which costs less.
-// Redis has a connection for each request in flight, so that one fsync serves
-// them all; PostgreSQL has fewer, each of which is a process on the same cores.
-// Batches for Redis take turns on two connections: while one is decided, the
-// next is written. PostgreSQL has one connection for them, since transactions of
-// many bookings side by side only wait for each other's rows.
+// contenders are the peers as a team would set them up, in up to three ways:
 //
-// Redis is asked both ways only in the strict case, and at one hot slot only
-// the cheaper way: one thread does all its work, so that one slot is no
-// different from many.
+//   - as one writes it first: one command a request, over the client's pool as
+//     it comes, on TCP
+//   - the same over a larger pool on the Unix socket. Redis has many
+//     connections, so that one fsync serves all that are in flight; PostgreSQL
+//     has fewer, each of which is a process on the same cores.
+//   - batched, its best: together with what came at the same time, which costs
+//     less. Batches for Redis take turns on two connections: while one is
+//     decided, the next is written. PostgreSQL has one connection for them, since
+//     transactions of many bookings side by side only wait for each other's
+//     rows.
+//
+// The larger pool is for Redis only in the strict case; and Redis is not asked
+// at one hot slot in all ways: one thread does all its work, so that one slot is
+// no different from many.
 func contenders() []contender {
 	redis := func(appendfsync string) func(ctx context.Context, dir, name string, p plan) (storeServer, error) {
 		return func(ctx context.Context, dir, name string, p plan) (storeServer, error) {
@@ -56,11 +71,38 @@ func contenders() []contender {
 		return startPostgres(ctx, dir, name, p)
 	}
 	return []contender{
-		{"Redis everysec, pipelined", redis("everysec"), 2, batchMax, false},
-		{"Redis always, pipelined", redis("always"), 2, batchMax, true},
-		{"Redis always, pool", redis("always"), 128, 1, false},
-		{"PostgreSQL, pool", postgres, 32, 1, true},
-		{"PostgreSQL, batched", postgres, 1, batchMax, true},
+		{
+			name: "Redis everysec, as one writes it first", start: redis("everysec"), connections: asItComes, batch: 1,
+			cpuMost: redisCPUMost,
+		},
+		{
+			name: "Redis everysec, batched, its best", start: redis("everysec"), connections: 2, batch: batchMax,
+			cpuMost: redisCPUMost,
+		},
+		{
+			name: "Redis always, as one writes it first", start: redis("always"), connections: asItComes, batch: 1,
+			spreadLeast: redisLeast, cpuMost: redisCPUMost,
+		},
+		{
+			name: "Redis always, pool of 128", start: redis("always"), connections: 128, batch: 1,
+			spreadLeast: redisLeast, cpuMost: redisCPUMost,
+		},
+		{
+			name: "Redis always, batched, its best", start: redis("always"), connections: 2, batch: batchMax, hot: true,
+			spreadLeast: redisLeast, cpuMost: redisCPUMost,
+		},
+		{
+			name: "PostgreSQL, as one writes it first", start: postgres, connections: asItComes, batch: 1, hot: true,
+			spreadLeast: postgresLeast, hotLeast: postgresHotLeast,
+		},
+		{
+			name: "PostgreSQL, pool of 32", start: postgres, connections: 32, batch: 1, hot: true,
+			spreadLeast: postgresLeast, hotLeast: postgresHotLeast,
+		},
+		{
+			name: "PostgreSQL, batched, its best", start: postgres, connections: 1, batch: batchMax, hot: true,
+			spreadLeast: postgresLeast, hotLeast: postgresHotLeast,
+		},
 	}
 }
 
@@ -79,6 +121,15 @@ type entrant struct {
 	acknowledged int64
 }
 
+// The names of the scenarios, and of the figures that compare weir with a peer.
+const (
+	spreadScenario = "spread"
+	hotScenario    = "hot"
+
+	timesPeer  = "weir/peer"
+	ofPeersCPU = "weir/peer CPU"
+)
+
 // scenario is where people want to go.
 type scenario struct {
 	name string
@@ -88,46 +139,55 @@ type scenario struct {
 
 // runPeers has weir and its peers take the same bookings in turns, and compares
 // the peers' books with what they acknowledged.
-func runPeers(ctx context.Context, o *options, s *Section) (err error) {
-	dir, err := os.MkdirTemp(o.dir, "weir-bench-")
-	if err != nil {
-		return fmt.Errorf("make directory: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := os.Chmod(dir, 0o711); err != nil { // PostgreSQL passes through as another user
-		return fmt.Errorf("make directory: %w", err)
-	}
-	if err := noteVersions(ctx, s, dir); err != nil {
-		return err
-	}
-	p := plan{slots: httpSlots, capacity: peersCapacity}
-	if o.quick {
-		p.slots = o.slots
-	}
-	field, err := newField(ctx, o, dir, p)
-	if err != nil {
-		return err
-	}
-	f := &peers{field: field}
-	defer func() { err = errors.Join(err, f.stop()) }()
-	if err := f.start(ctx); err != nil {
-		return err
-	}
-	for n := range o.rounds + 1 {
-		if err := f.round(ctx, o, s, n); err != nil {
-			return fmt.Errorf("invalid, do not quote: %w", err)
+func runPeers(ctx context.Context, o *options, s *Section) error {
+	return withField(ctx, o, peersCapacity, func(served *field) error {
+		if err := os.Chmod(served.dir, 0o711); err != nil { // PostgreSQL passes through as another user
+			return fmt.Errorf("make directory: %w", err)
 		}
-	}
+		if err := noteVersions(ctx, s, served.dir); err != nil {
+			return err
+		}
+		f := &peers{field: served}
+		if err := f.start(ctx); err != nil {
+			return err
+		}
+		if err := o.inRounds(func(n int) error { return f.round(ctx, o, s, n) }); err != nil {
+			return err
+		}
+		return f.conclude(ctx, o, s)
+	})
+}
+
+// conclude compares the peers' books with what they acknowledged, and says what
+// was measured.
+func (f *peers) conclude(ctx context.Context, o *options, s *Section) error {
 	for _, e := range f.entrants {
 		if err := audit(ctx, e.server, e.acknowledged); err != nil {
 			return fmt.Errorf("%s: invalid, do not quote: %w", e.name, err)
 		}
 	}
+	f.want(s)
 	s.note("every answer was 201, and every peer's books agree with its answers; %d connections, %v a round and at most %d requests, each by another person",
 		o.connections, o.duration, o.requests)
 	s.note("spread: a random one of %d slots; hot: all at one slot, after %d people at the next", f.rules.SlotCount(), peersHotShare)
 	s.note("server CPU is that of all processes of a contender: the front, the peer's server and what that started")
 	return nil
+}
+
+// want sets the goals.
+func (f *peers) want(s *Section) {
+	for _, e := range f.entrants {
+		spread, hot := spreadScenario+": "+e.name, hotScenario+": "+e.name
+		if e.spreadLeast > 0 {
+			s.wantAtLeast(spread, timesPeer, e.spreadLeast)
+		}
+		if e.hot && e.hotLeast > 0 {
+			s.wantAtLeast(hot, timesPeer, e.hotLeast)
+		}
+		if e.cpuMost > 0 {
+			s.wantAtMost(spread, ofPeersCPU, e.cpuMost)
+		}
+	}
 }
 
 // noteVersions says what is compared, and on what disk.
@@ -178,6 +238,7 @@ func (f *peers) enter(ctx context.Context, c contender, dir string, answer *bare
 	if err != nil {
 		return err
 	}
+	f.last = append(f.last, server.stop) // its front holds connections to it
 	e := &entrant{contender: c, server: server}
 	f.entrants = append(f.entrants, e)
 	address := server.address()
@@ -192,15 +253,6 @@ func (f *peers) enter(ctx context.Context, c contender, dir string, answer *bare
 	return nil
 }
 
-// stop stops the fronts first: they hold connections to what is behind them.
-func (f *peers) stop() error {
-	failures := []error{f.field.stop()}
-	for _, e := range f.entrants {
-		failures = append(failures, e.server.stop())
-	}
-	return errors.Join(failures...)
-}
-
 // hotSlot is the slot that everybody wants: the next one when it is full.
 func (f *peers) hotSlot(n uint64) event.SlotID {
 	return event.SlotID(n / peersHotShare % uint64(f.rules.SlotCount()))
@@ -209,7 +261,7 @@ func (f *peers) hotSlot(n uint64) event.SlotID {
 // round has all take the same bookings, one after the other. Round 0 warms up
 // and is dropped.
 func (f *peers) round(ctx context.Context, o *options, s *Section, n int) error {
-	for i, sc := range []scenario{{"spread", f.anySlot, false}, {"hot", f.hotSlot, true}} {
+	for i, sc := range []scenario{{spreadScenario, f.anySlot, false}, {hotScenario, f.hotSlot, true}} {
 		crowd, err := f.crowd((2*n+i)*o.requests, o.requests, sc.slot)
 		if err != nil {
 			return err
@@ -257,8 +309,12 @@ func (t *target) measureFor(ctx context.Context, o *options, crowd *crowd) (roun
 	return r, nil
 }
 
-// addPeerRound notes also how many times as much weir did in the same round.
+// addPeerRound notes also what weir did and used in the same round: how many
+// times as many requests, and which part of the CPU time a request.
 func (c *Case) addPeerRound(t *target, r, weir round) {
-	c.addRound(t, r, weir, "weir")
-	c.add("weir's multiple", "", weir.perSecond/r.perSecond)
+	c.add("requests", "1/s", r.perSecond)
+	c.add(timesPeer, "", weir.perSecond/r.perSecond)
+	c.add("server CPU", "µs/request", r.cpu)
+	c.add(ofPeersCPU, "", weir.cpu/r.cpu)
+	c.addDetails(t, r)
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -57,7 +58,7 @@ func enterAlone(t *testing.T, c contender, p plan) (*field, *entrant) {
 			t.Error(err)
 		}
 	})
-	answer := &bareTask{Status: http.StatusCreated, Body: `{"code":"7K2QF-93TMD"}`}
+	answer := &bareTask{bareRequest: bookingRequest, Status: http.StatusCreated, Body: `{"code":"7K2QF-93TMD"}`}
 	if err := f.enter(t.Context(), c, "peer", answer); err != nil {
 		t.Fatal(err)
 	}
@@ -221,6 +222,46 @@ func TestWhatAPeerWasSet(t *testing.T) {
 	}
 	if err := s.stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAsOneWritesItFirst asks the servers who has come: a client as it comes
+// books over TCP, on as many connections as it takes by itself, and another one
+// on the socket.
+func TestAsOneWritesItFirst(t *testing.T) {
+	const people = 200
+	for _, c := range contenders() {
+		if c.batch > 1 {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			f, e := enterAlone(t, c, plan{slots: slotsPerSite, capacity: people})
+			crowd, err := f.crowd(0, people, f.anySlot)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := ask(t, e, people, crowd.asks()); got[""] != people {
+				t.Fatalf("%v", got)
+			}
+			var overTCP, most int
+			switch server := e.server.(type) {
+			case *redisServer:
+				list, err := server.client.ClientList(t.Context()).Result()
+				if err != nil {
+					t.Fatal(err)
+				}
+				overTCP, most = strings.Count(list, " addr=127.0.0.1:"), 10*runtime.GOMAXPROCS(0) // go-redis's preset
+			case *postgresServer:
+				query := "SELECT count(*) FROM pg_stat_activity WHERE client_addr = '127.0.0.1'"
+				if err := server.pool.QueryRow(t.Context(), query).Scan(&overTCP); err != nil {
+					t.Fatal(err)
+				}
+				most = max(4, runtime.NumCPU()) // pgx's preset
+			}
+			if first := c.connections == asItComes; first != (overTCP > 0) || overTCP > most {
+				t.Errorf("%d connections over TCP, as it comes: %v, which is %d at most", overTCP, first, most)
+			}
+		})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -36,12 +37,13 @@ const (
 var postgresSettings = []string{
 	"fsync=on", "synchronous_commit=on", "full_page_writes=on",
 	"shared_buffers=512MB", "wal_buffers=64MB", "wal_level=minimal", "max_wal_senders=0",
-	"max_wal_size=16GB", "checkpoint_timeout=1h", "jit=off", "listen_addresses=", "max_connections=100",
+	"max_wal_size=16GB", "checkpoint_timeout=1h", "jit=off", "listen_addresses=127.0.0.1", "max_connections=100",
 }
 
 // postgresServer is a PostgreSQL cluster of the bench's own.
 type postgresServer struct {
 	*daemon
+	port int
 	pool *pgxpool.Pool
 }
 
@@ -67,7 +69,11 @@ func startPostgres(ctx context.Context, parent, name string, p plan) (_ *postgre
 	if err := initCluster(ctx, binaries, data, who); err != nil {
 		return nil, fmt.Errorf("set up %s: %w", name, err)
 	}
-	arguments := []string{"-D", data, "-c", "unix_socket_directories=" + dir}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	arguments := []string{"-D", data, "-c", "unix_socket_directories=" + dir, "-c", "port=" + strconv.Itoa(port)}
 	for _, setting := range postgresSettings {
 		arguments = append(arguments, "-c", setting)
 	}
@@ -77,7 +83,7 @@ func startPostgres(ctx context.Context, parent, name string, p plan) (_ *postgre
 	if err != nil {
 		return nil, err
 	}
-	s := &postgresServer{daemon: d}
+	s := &postgresServer{daemon: d, port: port}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.stop())
@@ -169,7 +175,9 @@ func (s *postgresServer) fill(ctx context.Context, p plan) error {
 }
 
 func (s *postgresServer) address() storeAddress {
-	return storeAddress{Kind: "postgres", Socket: s.command.Dir, Connections: 1}
+	return storeAddress{
+		Kind: "postgres", Socket: s.command.Dir, TCP: fmt.Sprintf("127.0.0.1:%d", s.port), Connections: 1,
+	}
 }
 
 func (s *postgresServer) books(ctx context.Context) (bookings, taken int64, err error) {
@@ -200,13 +208,19 @@ func openPostgres(ctx context.Context, address *storeAddress) (*postgresStore, e
 }
 
 func postgresPool(ctx context.Context, address storeAddress) (*pgxpool.Pool, error) {
-	config, err := pgxpool.ParseConfig("user=weir dbname=postgres sslmode=disable")
+	host, port, err := net.SplitHostPort(address.TCP)
 	if err != nil {
 		return nil, fmt.Errorf("set up pool: %w", err)
 	}
-	config.ConnConfig.Host, config.ConnConfig.ConnectTimeout = address.Socket, requestTimeout
-	config.MaxConns, config.MinConns = int32(address.Connections), int32(address.Connections)
-	config.MaxConnLifetime, config.MaxConnIdleTime = poolLife, poolLife
+	config, err := pgxpool.ParseConfig(fmt.Sprintf("user=weir dbname=postgres sslmode=disable host=%s port=%s", host, port))
+	if err != nil {
+		return nil, fmt.Errorf("set up pool: %w", err)
+	}
+	if address.Connections != asItComes {
+		config.ConnConfig.Host, config.ConnConfig.ConnectTimeout = address.Socket, requestTimeout
+		config.MaxConns, config.MinConns = int32(address.Connections), int32(address.Connections)
+		config.MaxConnLifetime, config.MaxConnIdleTime = poolLife, poolLife
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("set up pool: %w", err)

@@ -27,6 +27,7 @@ const redisChunk = 10_000 // keys that are written or read together
 // that number hold how many places are left.
 type redisServer struct {
 	*daemon
+	port   int
 	plan   plan
 	slots  int
 	client *redis.Client
@@ -44,14 +45,19 @@ func startRedis(ctx context.Context, parent, name, appendfsync string, p plan) (
 	if err != nil {
 		return nil, err
 	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
 	socket := filepath.Join(dir, "socket")
-	d, err := startDaemon(name, dir, exec.Command(binary, "--port", "0", "--unixsocket", socket, "--unixsocketperm", "700",
+	d, err := startDaemon(name, dir, exec.Command(binary, "--bind", "127.0.0.1", "--port", strconv.Itoa(port),
+		"--unixsocket", socket, "--unixsocketperm", "700",
 		"--dir", dir, "--daemonize", "no", "--save", "", "--appendonly", "yes", "--appendfsync", appendfsync,
 		"--auto-aof-rewrite-percentage", "0"), syscall.SIGTERM)
 	if err != nil {
 		return nil, err
 	}
-	s := &redisServer{daemon: d, plan: p, slots: p.sites() * slotsPerSite}
+	s := &redisServer{daemon: d, port: port, plan: p, slots: p.sites() * slotsPerSite}
 	s.client = redisClient(s.address())
 	defer func() {
 		if err != nil {
@@ -81,7 +87,9 @@ func (s *redisServer) fill(ctx context.Context) error {
 }
 
 func (s *redisServer) address() storeAddress {
-	return storeAddress{Kind: "redis", Socket: filepath.Join(s.command.Dir, "socket"), Connections: 1}
+	return storeAddress{
+		Kind: "redis", Socket: filepath.Join(s.command.Dir, "socket"), TCP: fmt.Sprintf("127.0.0.1:%d", s.port), Connections: 1,
+	}
 }
 
 func (s *redisServer) books(ctx context.Context) (bookings, taken int64, err error) {
@@ -127,8 +135,12 @@ func openRedis(ctx context.Context, address *storeAddress) (*redisStore, error) 
 	return s, nil
 }
 
-// redisClient repeats nothing: a booking that was repeated would find itself.
+// redisClient repeats nothing, unless it is as it comes: a booking that was
+// repeated would find itself, and so show in the answers.
 func redisClient(address storeAddress) *redis.Client {
+	if address.Connections == asItComes {
+		return redis.NewClient(&redis.Options{Addr: address.TCP})
+	}
 	return redis.NewClient(&redis.Options{
 		Network: "unix", Addr: address.Socket, MaxRetries: -1, DisableIdentity: true,
 		PoolSize: address.Connections, MinIdleConns: address.Connections, PoolTimeout: requestTimeout,

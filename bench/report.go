@@ -30,6 +30,7 @@ type Section struct {
 	Name  string   `json:"name"`
 	About string   `json:"about"`
 	Cases []*Case  `json:"cases"`
+	Goals []*Goal  `json:"goals,omitempty"`
 	Notes []string `json:"notes,omitempty"`
 }
 
@@ -88,12 +89,15 @@ func (c *Case) add(name, unit string, value float64) {
 	c.Figures[i].Rounds = append(c.Figures[i].Rounds, value)
 }
 
-// summarize fills in the medians.
+// summarize fills in the medians, and says which goals they reach.
 func (s *Section) summarize() {
 	for _, c := range s.Cases {
 		for _, f := range c.Figures {
 			f.Median = median(f.Rounds)
 		}
+	}
+	for _, g := range s.Goals {
+		g.compare(s)
 	}
 }
 
@@ -123,6 +127,9 @@ func (s *Section) print(out io.Writer) error {
 			_, _ = fmt.Fprintf(table, "%s\t", c.cell(column.Name))
 		}
 		_, _ = fmt.Fprintln(table)
+	}
+	for _, g := range s.Goals {
+		_, _ = fmt.Fprintln(table, g)
 	}
 	for _, note := range s.Notes {
 		_, _ = fmt.Fprintln(table, note)

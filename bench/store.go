@@ -54,8 +54,13 @@ type store interface {
 type storeAddress struct {
 	Kind        string `json:"kind"`
 	Socket      string `json:"socket"` // Unix socket, or the directory that it is in
+	TCP         string `json:"tcp"`    // the same server's address and port on loopback
 	Connections int    `json:"connections"`
 }
+
+// asItComes says that the client is set to nothing but the server's address on
+// TCP, and has as many connections as it takes by itself.
+const asItComes = 0
 
 func (a *storeAddress) open(ctx context.Context) (store, error) {
 	switch a.Kind {
