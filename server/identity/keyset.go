@@ -25,7 +25,15 @@ const (
 type pinnedKey struct {
 	id       string // "kid"; "" where the key has none
 	method   jwt.SigningMethod
-	material any // as method.Verify takes it
+	material any // as method.Verify takes it; of HS256 *macs
+}
+
+// verify tells whether signature is the key's over signed.
+func (k *pinnedKey) verify(signed, signature []byte) bool {
+	if macs, ok := k.material.(*macs); ok {
+		return macs.verify(signed, signature)
+	}
+	return k.method.Verify(string(signed), signature, k.material) == nil
 }
 
 // keySet is the keys of one issuer at one moment. It never changes.

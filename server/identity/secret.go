@@ -50,7 +50,7 @@ func readSecretKeys(path string) (*keySet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &keySet{keys: []pinnedKey{{method: jwt.SigningMethodHS256, material: secret}}, anyID: true}, nil
+	return &keySet{keys: []pinnedKey{{method: jwt.SigningMethodHS256, material: newMACs(secret)}}, anyID: true}, nil
 }
 
 // Mint signs an HS256 identity token, for rehearsals and tests: of the person

@@ -200,7 +200,7 @@ func (v *Verifier) Verify(tok []byte, now time.Time) (Claims, error) {
 	if err != nil {
 		return Claims{}, err
 	}
-	if key.method.Verify(string(w.signed), w.signature, key.material) != nil {
+	if !key.verify(w.signed, w.signature) {
 		return Claims{}, errSignature
 	}
 	return w.check(is, now, v.leeway)
