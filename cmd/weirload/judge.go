@@ -18,7 +18,7 @@ func judgeCommand() *cobra.Command {
 		Short: "Hold the answers that a run kept against what is on disk",
 		Long: `Judges what people were told by a server that weirload did not start itself. The
 answers are those that weirload run kept with --keep; the server must have been
-stopped, and not been killed since the run began. With --keys-dir the judge knows
+stopped, and not been killed since the run began, nor the campaign paused. With --keys-dir the judge knows
 whose each booking is, and misses nothing that nobody asked for.`,
 		Example: "  weirload judge kept/answers --data weir-data --keys-dir weir.keys --identity-issuer demo",
 		Args:    cobra.MinimumNArgs(1),

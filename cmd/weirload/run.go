@@ -58,8 +58,13 @@ that runs; then the campaign and the identity secret have to be given, and what
 people were told is judged later, by weirload judge, once the server has been
 stopped: keep it with --keep.
 
+A scenario may say what the operator does to the server: kills it, pauses the
+campaign, sets the rate at which people are called (--scenario fairness does all
+three). That needs a server of its own.
+
 A run that could not offer what the scenario asks for is not valid and says so.`,
 		Example: `  weirload run --scenario smoke
+  weirload run --scenario fairness
   weirload run --scenario opening-2021-07-19 --requests 100000 --kill-every 5s --json
   weirload run --scenario smoke --target http://127.0.0.1:8080 --campaign sample:kr-2021-50s \
     --identity-hs256-file secret --identity-issuer demo --identity-audience weir`,

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"weir/core/event"
+	"weir/core/line"
 )
 
 // Person is one of the crowd: an index from 0.
@@ -106,6 +107,8 @@ const (
 type Place struct {
 	State         PlaceState
 	Number, Ahead event.Number
+	Draw          event.Draw  // that it comes from; 0: none
+	Index         event.Index // in that draw; 0: none
 }
 
 // Held is a hold as it was told.
@@ -127,6 +130,26 @@ type Booking struct {
 type Serving struct {
 	AsOf            event.Time // of the server's clock
 	Issued, Serving event.Number
+	Paused          bool
+}
+
+// Draw is a draw of the line's public state as it was told.
+type Draw struct {
+	Ordinal    event.Draw
+	Opens      event.Time // the opening that it is for
+	Commitment line.Commitment
+	Drawn      bool // the rest is there
+	Seed       line.Seed
+	Size       uint32
+	Base       event.Number
+}
+
+// Shown is what was told to be free. Left is of the slots from First on, all of
+// which were asked for; a slot that was left out has 0.
+type Shown struct {
+	AsOf  event.Time   // of the server's clock; 0: nothing was told
+	First event.SlotID // NoSlot where sites were told and no slots
+	Left  []uint16
 }
 
 // Reason says why somebody may book or not, as it was told.
@@ -180,13 +203,16 @@ type Answer struct {
 	Sent     time.Duration // since the file's beginning, when the first byte was written
 	Answered time.Duration // and when the last one was read
 
-	AskedSlot  event.SlotID // Hold, Change and Book by slot; NoSlot elsewhere
-	AskedRef   event.Seq    // Release, and Book by hold: the hold; Change, Cancel: the booking
-	Key        uint32       // Book: the idempotency key, 0 for none
-	ValidUntil event.Time   // of the credential, by what the server or the loader wrote into it; 0: not noted
+	AskedSlot  event.SlotID  // Hold, Change and Book by slot; NoSlot elsewhere
+	AskedRef   event.Seq     // Release, and Book by hold: the hold; Change, Cancel: the booking
+	Key        uint32        // Book: the idempotency key, 0 for none
+	ValidUntil event.Time    // of the credential, by what the server or the loader wrote into it; 0: not noted
+	ValidSince time.Duration // when the credential was told; 0: not noted
 
 	Place    Place
 	Held     Held
 	Serving  Serving
+	Draws    []Draw // Line: all of them, where they are not what the same recorder noted before
+	Shown    Shown
 	Bookings []Booking
 }

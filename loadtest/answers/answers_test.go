@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"weir/core/event"
+	"weir/core/line"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the golden files again")
@@ -34,13 +35,30 @@ func anyAnswer(t *rapid.T) Answer {
 		ValidUntil: event.Time(rapid.Int64Range(0, 1<<45).Draw(t, "valid")),
 	}
 	if rapid.Bool().Draw(t, "place") {
-		a.Place = Place{PlaceState(rapid.IntRange(1, int(placeEnd)-1).Draw(t, "state")), event.Number(rapid.Uint32().Draw(t, "number")), 3}
+		a.Place = Place{PlaceState(rapid.IntRange(1, int(placeEnd)-1).Draw(t, "state")), event.Number(rapid.Uint32().Draw(t, "number")), 3, 0, 0}
+		if rapid.Bool().Draw(t, "lot") {
+			a.Place.Draw, a.Place.Index = 2, event.Index(rapid.Uint32Min(1).Draw(t, "index"))
+		}
 	}
 	if rapid.Bool().Draw(t, "held") {
 		a.Held = Held{Ref: event.Seq(rapid.Uint64Range(1, 1<<45).Draw(t, "hold")), Slot: a.AskedSlot, Expires: 1626692400000}
 	}
 	if rapid.Bool().Draw(t, "serving") {
 		a.Serving = Serving{AsOf: 1626692400000, Issued: 7, Serving: event.Number(rapid.Uint32().Draw(t, "serving"))}
+		a.Serving.Paused = rapid.Bool().Draw(t, "paused")
+	}
+	if rapid.Bool().Draw(t, "since") {
+		a.ValidSince = 1 + sent
+	}
+	if rapid.Bool().Draw(t, "shown") {
+		a.Shown = Shown{AsOf: 1626692400000, First: a.AskedSlot, Left: rapid.SliceOfN(rapid.Uint16(), 1, shownMax).Draw(t, "left")}
+	}
+	for i := range rapid.IntRange(0, drawsMax).Draw(t, "draws") {
+		d := Draw{Ordinal: event.Draw(i + 1), Opens: 1626692400000, Commitment: line.Commitment{1, 2, 255}, Drawn: rapid.Bool().Draw(t, "drawn")}
+		if d.Drawn {
+			d.Seed, d.Size, d.Base = line.Seed{3, 4, 254}, rapid.Uint32().Draw(t, "size"), 17
+		}
+		a.Draws = append(a.Draws, d)
 	}
 	for range rapid.IntRange(0, 5).Draw(t, "bookings") {
 		a.Bookings = append(a.Bookings, Booking{Ref: a.AskedRef, Slot: 9, Sequence: 12, Cancelled: rapid.Bool().Draw(t, "cancelled")})
@@ -97,6 +115,12 @@ func readAll(t rapid.TB, name string) ([]Answer, Summary) {
 		if len(one.Bookings) == 0 {
 			one.Bookings = nil
 		}
+		if one.Draws = slices.Clone(a.Draws); len(one.Draws) == 0 {
+			one.Draws = nil
+		}
+		if one.Shown.Left = slices.Clone(a.Shown.Left); len(one.Shown.Left) == 0 {
+			one.Shown.Left = nil
+		}
 		got = append(got, one)
 		return nil
 	})
@@ -116,7 +140,7 @@ func sample(t testing.TB, blocks int) (name string, each []Answer) {
 	each = []Answer{
 		{
 			Person: 0, Kind: Join, Outcome: Created, Credential: Identity, Sent: 1500 * time.Nanosecond, Answered: 2001 * time.Nanosecond,
-			AskedSlot: event.NoSlot, Place: Place{Admitted, 1, 0},
+			AskedSlot: event.NoSlot, Place: Place{State: Admitted, Number: 1},
 		},
 		{
 			Person: 0, Kind: Book, Outcome: Created, Credential: Pass, Sent: time.Second, Answered: 2 * time.Second, AskedSlot: 7, Key: 3,

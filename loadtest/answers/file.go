@@ -131,8 +131,9 @@ type Recorder struct {
 // Add notes an answer and keeps nothing of it. An error says that the file
 // cannot be written; what was not written is lost then.
 func (r *Recorder) Add(a *Answer) error {
-	if len(a.Bookings) > bookingsMax {
-		return fmt.Errorf("write answers: %d bookings in one answer", len(a.Bookings))
+	if len(a.Bookings) > bookingsMax || len(a.Shown.Left) > shownMax || len(a.Draws) > drawsMax {
+		return fmt.Errorf("write answers: %d bookings, %d slots and %d draws in one answer, at most %d, %d and %d",
+			len(a.Bookings), len(a.Shown.Left), len(a.Draws), bookingsMax, shownMax, drawsMax)
 	}
 	r.block = r.encode.append(r.block, a)
 	if r.count++; len(r.block) < headSize+blockSize {

@@ -22,12 +22,17 @@ import (
 //	| [place: state 1, number uv, ahead uv] [hold: ref uv, slot uv, expires uv] |
 //	| [serving: as of uv, issued uv, serving uv]                                |
 //	| [bookings: count uv, each ref uv, slot uv, state 1, sequence uv]          |
+//	| [lot: draw uv, index uv] [valid since uv]                                 |
+//	| [shown: as of uv, first uv, count uv, each left uv]                       |
+//	| [draws: count uv, each ordinal uv, opens uv, commitment 32, drawn 1,      |
+//	|         and where that is 1: seed 32, size uv, base uv]                   |
 //	+---------------------------------------------------------------------------+
 //
 // by is the credential. sent is in ns since the record before in the same
 // block (since the file's beginning for the first), took in ns since sent.
 // Slots are written as their number, refs as the sequence numbers that their
-// codes stand for, times in ms since 1970.
+// codes stand for, times in ms since 1970; valid since is in ns since the
+// file's beginning. Of a pause there is the bit alone.
 const (
 	hasSlot = 1 << iota
 	hasRef
@@ -38,6 +43,11 @@ const (
 	hasHeld
 	hasServing
 	hasBookings
+	hasLot
+	hasSince
+	hasShown
+	hasDraws
+	hasPaused
 	hasEnd
 )
 
@@ -45,8 +55,14 @@ const (
 // the server keeps three cancelled ones.
 const bookingsMax = 64
 
+// Bounds of one answer. Who writes answers down leaves out what is more.
+const (
+	shownMax = 64 // slots
+	drawsMax = 8
+)
+
 // recordMax is more than any record has bytes.
-const recordMax = 256 + 32*bookingsMax
+const recordMax = 256 + 32*bookingsMax + 3*shownMax + 96*drawsMax
 
 var errRecord = errors.New("not a record of answers")
 
@@ -93,6 +109,11 @@ func presence(a *Answer) (has uint64) {
 		{a.Held.Ref != 0, hasHeld},
 		{a.Serving.AsOf != 0, hasServing},
 		{len(a.Bookings) > 0, hasBookings},
+		{a.Place.Index != 0, hasLot},
+		{a.ValidSince != 0, hasSince},
+		{a.Shown.AsOf != 0, hasShown},
+		{len(a.Draws) > 0, hasDraws},
+		{a.Serving.Paused, hasPaused},
 	} {
 		if f.there {
 			has |= f.bit
@@ -118,12 +139,29 @@ func appendTold(dst []byte, a *Answer, has uint64) []byte {
 		dst = binary.AppendUvarint(dst, uint64(a.Serving.Issued))
 		dst = binary.AppendUvarint(dst, uint64(a.Serving.Serving))
 	}
-	if has&hasBookings == 0 {
-		return dst
+	if has&hasBookings != 0 {
+		dst = appendBookings(dst, a.Bookings)
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(a.Bookings)))
-	for i := range a.Bookings {
-		b := &a.Bookings[i]
+	if has&hasLot != 0 {
+		dst = binary.AppendUvarint(dst, uint64(a.Place.Draw))
+		dst = binary.AppendUvarint(dst, uint64(a.Place.Index))
+	}
+	if has&hasSince != 0 {
+		dst = binary.AppendUvarint(dst, uint64(a.ValidSince))
+	}
+	if has&hasShown != 0 {
+		dst = appendShown(dst, &a.Shown)
+	}
+	if has&hasDraws != 0 {
+		dst = appendDraws(dst, a.Draws)
+	}
+	return dst
+}
+
+func appendBookings(dst []byte, bookings []Booking) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(bookings)))
+	for i := range bookings {
+		b := &bookings[i]
 		dst = binary.AppendUvarint(dst, uint64(b.Ref))
 		dst = binary.AppendUvarint(dst, uint64(b.Slot))
 		state := byte(0)
@@ -132,6 +170,33 @@ func appendTold(dst []byte, a *Answer, has uint64) []byte {
 		}
 		dst = append(dst, state)
 		dst = binary.AppendUvarint(dst, uint64(b.Sequence))
+	}
+	return dst
+}
+
+func appendShown(dst []byte, s *Shown) []byte {
+	dst = binary.AppendUvarint(dst, uint64(s.AsOf))
+	dst = binary.AppendUvarint(dst, uint64(s.First))
+	dst = binary.AppendUvarint(dst, uint64(len(s.Left)))
+	for _, left := range s.Left {
+		dst = binary.AppendUvarint(dst, uint64(left))
+	}
+	return dst
+}
+
+func appendDraws(dst []byte, draws []Draw) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(draws)))
+	for i := range draws {
+		d := &draws[i]
+		dst = binary.AppendUvarint(dst, uint64(d.Ordinal))
+		dst = append(binary.AppendUvarint(dst, uint64(d.Opens)), d.Commitment[:]...)
+		if !d.Drawn {
+			dst = append(dst, 0)
+			continue
+		}
+		dst = append(append(dst, 1), d.Seed[:]...)
+		dst = binary.AppendUvarint(dst, uint64(d.Size))
+		dst = binary.AppendUvarint(dst, uint64(d.Base))
 	}
 	return dst
 }
@@ -149,7 +214,7 @@ func (d *decoder) next(a *Answer) bool {
 	if len(d.in) == 0 || d.err != nil {
 		return false
 	}
-	*a = Answer{AskedSlot: event.NoSlot, Bookings: a.Bookings[:0]}
+	*a = Answer{AskedSlot: event.NoSlot, Bookings: a.Bookings[:0], Draws: a.Draws[:0], Shown: Shown{Left: a.Shown.Left[:0]}}
 	a.Kind, a.Outcome, a.Credential = Kind(d.byte(uint8(kindEnd))), Outcome(d.byte(uint8(outcomeEnd))), Credential(d.byte(uint8(credentialEnd)))
 	has := d.number(hasEnd - 1)
 	a.Person = Person(d.number(math.MaxUint32))
@@ -170,6 +235,7 @@ func (d *decoder) next(a *Answer) bool {
 		a.Reason = Reason(d.byte(uint8(reasonEnd)))
 	}
 	d.told(a, has)
+	d.toldMore(a, has)
 	if d.err == nil && (a.Kind == 0 || a.Outcome == 0 || presence(a) != has) {
 		d.fail("fields that do not fit each other")
 	}
@@ -221,6 +287,35 @@ func (d *decoder) told(a *Answer, has uint64) {
 	}
 }
 
+func (d *decoder) toldMore(a *Answer, has uint64) {
+	if has&hasLot != 0 {
+		a.Place.Draw = event.Draw(d.number(math.MaxUint16))
+		a.Place.Index = event.Index(d.number(math.MaxUint32))
+	}
+	if has&hasSince != 0 {
+		a.ValidSince = time.Duration(d.number(uint64(nanosMax)))
+	}
+	if has&hasShown != 0 {
+		a.Shown.AsOf, a.Shown.First = event.Time(d.number(math.MaxInt64)), d.slot()
+		for range d.number(shownMax) {
+			a.Shown.Left = append(a.Shown.Left, uint16(d.number(math.MaxUint16)))
+		}
+	}
+	a.Serving.Paused = has&hasPaused != 0
+	if has&hasDraws == 0 {
+		return
+	}
+	for range d.number(drawsMax) {
+		one := Draw{Ordinal: event.Draw(d.number(math.MaxUint16)), Opens: event.Time(d.number(math.MaxInt64))}
+		d.bytes(one.Commitment[:])
+		if one.Drawn = d.byte(2) == 1; one.Drawn {
+			d.bytes(one.Seed[:])
+			one.Size, one.Base = uint32(d.number(math.MaxUint32)), event.Number(d.number(math.MaxUint32))
+		}
+		a.Draws = append(a.Draws, one)
+	}
+}
+
 func (d *decoder) fail(what string) {
 	if d.err == nil {
 		d.err = fmt.Errorf("%w: %s", errRecord, what)
@@ -236,6 +331,16 @@ func (d *decoder) byte(end uint8) uint8 {
 	b := d.in[0]
 	d.in = d.in[1:]
 	return b
+}
+
+// bytes reads as many bytes as into has.
+func (d *decoder) bytes(into []byte) {
+	if len(d.in) < len(into) {
+		d.fail("bytes that are missing")
+		d.in = nil
+		return
+	}
+	d.in = d.in[copy(into, d.in):]
 }
 
 // number reads a number up to limit.

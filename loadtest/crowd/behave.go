@@ -26,6 +26,8 @@ type driver struct {
 	document *fastjson.Value // of the newest answer
 	picks    []event.SlotID  // scratch
 	word     []byte          // scratch
+	text     []byte          // scratch
+	noted    []byte          // the draws of the public state, as they were noted last
 	counts   Counts
 	live     *Live
 	err      error // of the recorder, the first
@@ -70,6 +72,8 @@ func keyOf(tag uint64) uint32   { return uint32(tag >> keyShift & 0xff) }
 func stepOf(tag uint64) step    { return step(tag >> stepShift & 0x1f) }
 func subject(tag uint64) uint64 { return tag & refMask }
 
+// The step of a request is the version of the credential that the person had.
+
 // kinds are what each step asks for.
 var kinds = [...]answers.Kind{
 	join: answers.Join, look: answers.Sites, poll: answers.Line, askPlace: answers.OwnPlace, leave: answers.Leave,
@@ -93,7 +97,7 @@ func (d *driver) Wake(l *openloop.Loop, client openloop.Client, due time.Duratio
 		return
 	}
 	r := openloop.Request{
-		Client: client, Label: labelOf(kinds[p.step]), Tag: d.subjectOf(at, p), Due: due,
+		Client: client, Label: labelOf(kinds[p.step]), Step: d.wallet.version(p.pass), Tag: d.subjectOf(at, p), Due: due,
 		Patience: d.crowd.plan.Scenario.Behaviour.Patience.Of(),
 	}
 	l.Send(r)
@@ -162,7 +166,16 @@ func (d *driver) wish(at answers.Person, p *person) event.SlotID {
 // then is what a person does next, and how much later.
 func (d *driver) then(l *openloop.Loop, client openloop.Client, p *person, next step, after time.Duration) {
 	p.step, p.retries = next, 0
-	l.WakeAt(client, l.Now()+after)
+	d.wake(l, client, p, l.Now()+after)
+}
+
+// wake sets somebody's timer. Nobody sleeps far beyond the end: they find out
+// within a second that it is over.
+func (d *driver) wake(l *openloop.Loop, client openloop.Client, p *person, at time.Duration) {
+	if closing := d.crowd.closing(); at > closing && p.step != findOut {
+		at = min(at, closing+time.Duration(client%1000+1)*time.Millisecond)
+	}
+	l.WakeAt(client, at)
 }
 
 // think is then after some thought.
@@ -195,7 +208,7 @@ func (d *driver) again(l *openloop.Loop, client openloop.Client, p *person, afte
 	}
 	p.retries++
 	at := d.who(client)
-	l.WakeAt(client, l.Now()+after+time.Duration(d.roll(at, p)*float64(after)/2))
+	d.wake(l, client, p, l.Now()+after+time.Duration(d.roll(at, p)*float64(after)/2))
 }
 
 // finish ends a person's evening, after they have found out what they have

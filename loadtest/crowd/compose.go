@@ -95,14 +95,14 @@ func (b *builder) identity() *builder {
 
 // ticket sends the ticket; who has lost it, or has a pass by now, signs in.
 func (b *builder) ticket() *builder {
-	if b.credential == nil || b.credential.pass {
+	if b.credential.lost() || b.credential.pass {
 		return b.identity()
 	}
 	return b.bearer(b.credential.text[:b.credential.size])
 }
 
 func (b *builder) pass() *builder {
-	if b.credential == nil || !b.credential.pass {
+	if b.credential.lost() || !b.credential.pass {
 		b.withdrawn = true
 		return b
 	}

@@ -17,6 +17,11 @@
 //  4. A request that nobody answered is sent again as it was. Whoever gives up
 //     with one open asks what they have, in the end.
 //
+// Who drops out does so in one of these ways: they leave the line, and some
+// join again later; they never come when their number is called, or late; they
+// hold a place and never book it; they lose what they were given, and sign in
+// again; they give up after so many tries.
+//
 // A person is 24 bytes, and 12 more in the client's timers. Who they are, where
 // they live and every choice they make follow from the seed and their number,
 // so the same seed gives the same people; what they are answered and when

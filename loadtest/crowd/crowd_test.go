@@ -6,6 +6,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -143,14 +145,63 @@ func TestAnswersAreReadStrictly(t *testing.T) {
 		{review, 200, `{"bookings":[]}`, answers.OK},
 		{review, 200, `{"bookings":null}`, answers.Odd},
 		{release, 204, ``, answers.NoContent},
-		{browse, 200, `{"slots":[{"id":"` + slot + `","available":2}]}`, answers.OK},
-		{browse, 200, `{"slots":[{"id":"nowhere","available":2}]}`, answers.Odd},
+		{browse, 200, `{"slots":[{"id":"` + slot + `","available":2}],"as_of":"2026-01-01T00:00:00.5+09:00"}`, answers.OK},
+		{browse, 200, `{"slots":[{"id":"nowhere","available":2}],"as_of":"2026-01-01T00:00:00.5+09:00"}`, answers.Odd},
 	} {
 		r := openloop.Request{Tag: tagOf(&d.people[0], test.step, 5)}
 		got := d.read(r, &openloop.Answer{Status: test.status, Body: []byte(test.body)})
 		if got.Outcome != test.want {
 			t.Errorf("%v %d %s: %v, want %v", kinds[test.step], test.status, test.body, got.Outcome, test.want)
 		}
+	}
+}
+
+// TestTheLineIsRead reads the public state: the draws once as long as they stay,
+// and when to ask again as a client works it out.
+func TestTheLineIsRead(t *testing.T) {
+	d := newCrowd(t, 7).drivers[0]
+	hex := strings.Repeat("0a", 32)
+	text := func(seed string) string {
+		return `{"state":"paused","issued":9,"serving":4,"waiting":5,"admitted_per_minute":60,"poll":{"budget_per_second":20000,"floor_seconds":2,"ceiling_seconds":120},` +
+			`"draws":[{"ordinal":1,"opens_at":"2026-01-01T00:00:00+09:00","commitment":"` + hex + `"` + seed + `}],"as_of":"2026-01-01T00:00:01+09:00"}`
+	}
+	ask := func(body string) *answers.Answer {
+		return d.read(openloop.Request{Tag: tagOf(&d.people[0], poll, 0)}, &openloop.Answer{Status: 200, Body: []byte(body)})
+	}
+	first := ask(text(""))
+	if want := (answers.Serving{AsOf: 1767193201000, Issued: 9, Serving: 4, Paused: true}); first.Serving != want || len(first.Draws) != 1 || first.Draws[0].Drawn {
+		t.Errorf("%+v, %+v", first.Serving, first.Draws)
+	}
+	if after := interval(d.document, 9, 4, 0); after < 10*time.Second || after > 30*time.Second {
+		t.Errorf("in a pause people ask again after %v", after)
+	}
+	if again := ask(text("")); len(again.Draws) != 0 {
+		t.Errorf("the same draws are noted again: %+v", again.Draws)
+	}
+	drawn := `,"seed":"` + hex + `","size":5,"base":3`
+	if now := ask(text(drawn)); len(now.Draws) != 1 || !now.Draws[0].Drawn || now.Draws[0].Seed[31] != 10 || now.Draws[0].Size != 5 || now.Draws[0].Base != 3 {
+		t.Errorf("%+v", now.Draws)
+	}
+	if odd := ask(text(`,"seed":"0a"`)); odd.Outcome != answers.Odd {
+		t.Errorf("a short seed is %v", odd.Outcome)
+	}
+	serving, draws, ok := ReadLine([]byte(text(drawn)))
+	if _, _, none := ReadLine([]byte(`{}`)); !ok || none || serving != first.Serving || len(draws) != 1 {
+		t.Errorf("%+v, %+v, %v", serving, draws, ok)
+	}
+}
+
+func TestSlotsAreNotedByTheDay(t *testing.T) {
+	d := newCrowd(t, 7).drivers[0]
+	slot := string(d.crowd.plan.Rules.AppendSlotID(nil, 21))
+	body := `{"slots":[{"id":"` + slot + `","available":2}],"as_of":"2026-01-01T00:00:01+09:00"}`
+	a := d.read(openloop.Request{Tag: tagOf(&d.people[0], browse, 30)}, &openloop.Answer{Status: 200, Body: []byte(body)})
+	if s := &a.Shown; s.First != 16 || len(s.Left) != 16 || s.Left[5] != 2 || s.Left[6] != 0 || s.AsOf != 1767193201000 || len(d.picks) != 1 {
+		t.Errorf("%+v, picks %v", a.Shown, d.picks)
+	}
+	other := d.read(openloop.Request{Tag: tagOf(&d.people[0], browse, 3)}, &openloop.Answer{Status: 200, Body: []byte(body)})
+	if s := &other.Shown; s.First != 0 || slices.Max(s.Left) != 0 {
+		t.Errorf("a slot of another day is noted: %+v", *s)
 	}
 }
 
@@ -179,18 +230,34 @@ func TestFailuresAreToldApart(t *testing.T) {
 	}
 }
 
+// TestTermsOfCredentials tells the credential that a request was sent with from
+// the one that the person got since.
+func TestTermsOfCredentials(t *testing.T) {
+	var w wallet
+	at, _ := w.put(0, []byte("wp1.a"), true, term{told: 1, expires: 10})
+	first := w.version(at)
+	_, _ = w.put(at, []byte("wp1.b"), true, term{told: 2, expires: 20})
+	c := w.get(at)
+	if c.termOf(first).expires != 10 || c.termOf(w.version(at)).expires != 20 || c.termOf(first-1) != (term{}) {
+		t.Errorf("%+v", c)
+	}
+	if w.lose(at); !w.get(at).lost() || w.get(at).termOf(first).expires != 10 || w.version(0) != 0 || !w.get(0).lost() {
+		t.Errorf("lost: %+v", w.get(at))
+	}
+}
+
 func TestWalletUsesPlacesAgain(t *testing.T) {
 	var w wallet
-	a, _ := w.put(0, []byte("wt1.a"), false, 1)
-	b, _ := w.put(0, []byte("wp1.b"), true, 2)
-	if again, _ := w.put(a, []byte("wp1.a"), true, 3); again != a || string(w.get(a).text[:w.get(a).size]) != "wp1.a" || !w.get(a).pass {
+	a, _ := w.put(0, []byte("wt1.a"), false, term{expires: 1})
+	b, _ := w.put(0, []byte("wp1.b"), true, term{expires: 2})
+	if again, _ := w.put(a, []byte("wp1.a"), true, term{expires: 3}); again != a || string(w.get(a).text[:w.get(a).size]) != "wp1.a" || !w.get(a).pass {
 		t.Errorf("place %d became %d: %+v", a, again, w.get(a))
 	}
 	w.drop(a)
-	if c, _ := w.put(0, []byte("wt1.c"), false, 4); c != a || string(w.get(b).text[:5]) != "wp1.b" {
+	if c, _ := w.put(0, []byte("wt1.c"), false, term{expires: 4}); c != a || string(w.get(b).text[:5]) != "wp1.b" {
 		t.Errorf("place %d, want %d", c, a)
 	}
-	if _, kept := w.put(0, make([]byte, credentialMax+1), true, 0); kept || w.get(0) != nil {
+	if _, kept := w.put(0, make([]byte, credentialMax+1), true, term{}); kept || w.get(0) != nil {
 		t.Error("what is too long to be a credential was kept")
 	}
 }

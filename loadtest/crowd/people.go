@@ -62,6 +62,7 @@ const (
 	reviewed                   // has asked what they have
 	held                       // ref is a hold
 	looked                     // at the sites near home
+	away                       // has come late
 )
 
 // What hashes of a person are for, so that they do not depend on each other.
@@ -71,6 +72,8 @@ const (
 	saltHome
 	saltDevice
 	saltChoice
+	saltNoShow
+	saltLate
 )
 
 // scatter is a permutation of the 64-bit numbers that leaves no order in them
@@ -108,6 +111,14 @@ func (c *Crowd) isBot(p answers.Person) bool {
 
 func (c *Crowd) hasTwoDevices(p answers.Person) bool {
 	return c.trait(p, saltDevice, 0) < c.plan.Scenario.Behaviour.SecondDevice
+}
+
+func (c *Crowd) isNoShow(p answers.Person) bool {
+	return c.trait(p, saltNoShow, 0) < c.plan.Scenario.Behaviour.NoShows
+}
+
+func (c *Crowd) isLate(p answers.Person) bool {
+	return c.trait(p, saltLate, 0) < c.plan.Scenario.Behaviour.Late
 }
 
 // home is the index of the site that is nearest.

@@ -79,6 +79,8 @@ func (d *driver) react(l *openloop.Loop, client openloop.Client, p *person, t *a
 		d.afterBrowse(l, client, p)
 	case hold:
 		d.afterHold(l, client, p, t)
+	case leave:
+		d.afterLeave(l, client, p)
 	case release:
 		p.flags &^= held
 		d.seek(l, client, p)
@@ -114,7 +116,7 @@ func (d *driver) afterPlace(l *openloop.Loop, client openloop.Client, p *person,
 			return
 		}
 		p.retries++
-		l.WakeAt(client, max(l.Now(), d.crowd.lineOpens())+d.pause(at, p, 2*time.Second))
+		d.wake(l, client, p, max(l.Now(), d.crowd.lineOpens())+d.pause(at, p, 2*time.Second))
 	case answers.NotEligible:
 		d.live.Ineligible.Add(1)
 		if d.wants(at, p, d.crowd.plan.Scenario.Behaviour.Reloads) {
@@ -149,24 +151,57 @@ func (d *driver) takePlace(l *openloop.Loop, client openloop.Client, p *person, 
 	}
 	expires, _ := moment(body.GetStringBytes(name + "_expires_at"))
 	var kept bool
-	if p.pass, kept = d.wallet.put(p.pass, body.GetStringBytes(name), admitted, expires); !kept {
+	if p.pass, kept = d.wallet.put(p.pass, body.GetStringBytes(name), admitted, term{t.Answered, expires}); !kept {
 		d.finish(l, client, p)
 		return
 	}
+	lost := d.wants(at, p, d.crowd.plan.Scenario.Behaviour.LosesTicket)
+	if lost {
+		d.wallet.lose(p.pass)
+	}
 	if admitted {
-		if d.live.Admitted.Add(1); p.flags&booked != 0 {
-			d.rest(l, client, p)
-			return
-		}
-		d.seek(l, client, p)
+		d.live.Admitted.Add(1)
+		d.goIn(l, client, p, lost)
 		return
 	}
 	p.slot = event.SlotID(t.Place.Number)
-	if d.wants(at, p, d.crowd.plan.Scenario.Behaviour.Leaves) {
+	switch {
+	case d.wants(at, p, d.crowd.plan.Scenario.Behaviour.Leaves):
 		d.think(l, client, p, leave)
+		return
+	case p.slot != 0 && d.crowd.isNoShow(at):
+		d.finish(l, client, p)
 		return
 	}
 	d.wait(l, client, p, time.Duration(body.GetInt("poll_after_seconds"))*time.Second)
+}
+
+// goIn is what people do who have been let in.
+func (d *driver) goIn(l *openloop.Loop, client openloop.Client, p *person, lost bool) {
+	switch {
+	case lost:
+		d.think(l, client, p, askPlace)
+	case p.flags&booked != 0:
+		d.rest(l, client, p)
+	case p.flags&held != 0:
+		d.think(l, client, p, bookHold)
+	default:
+		d.seek(l, client, p)
+	}
+}
+
+// afterLeave is for those who have given their place up. Some come back.
+func (d *driver) afterLeave(l *openloop.Loop, client openloop.Client, p *person) {
+	b, at := &d.crowd.plan.Scenario.Behaviour, d.who(client)
+	if !d.wants(at, p, b.Returns) {
+		d.finish(l, client, p)
+		return
+	}
+	p.slot = 0
+	if p.pass != 0 {
+		d.wallet.lose(p.pass)
+	}
+	d.then(l, client, p, join, d.pause(at, p, b.Away.Of()))
 }
 
 // wait polls as told, or sooner: the public state while the number is known,
@@ -179,22 +214,31 @@ func (d *driver) wait(l *openloop.Loop, client openloop.Client, p *person, told 
 	if d.wants(d.who(client), p, d.crowd.plan.Scenario.Behaviour.Reloads) {
 		next, after = askPlace, after/3
 	}
-	p.step, p.retries = next, 0
-	l.WakeAt(client, l.Now()+after)
+	d.then(l, client, p, next, after)
 }
 
-// pollAfter is when to look at the public state again, which says so to nobody
-// in particular.
+// pollAfter is when to look at the public state again where that does not say
+// what it takes to work it out, and when to ask again of what is paused.
 const pollAfter = 5 * time.Second
 
 func (d *driver) afterPoll(l *openloop.Loop, client openloop.Client, p *person, t *answers.Answer) {
 	d.live.LineIssued.Store(int64(t.Serving.Issued))
 	d.live.LineServing.Store(int64(t.Serving.Serving))
-	if t.Serving.Serving >= event.Number(p.slot) {
-		d.then(l, client, p, askPlace, d.pause(d.who(client), p, time.Second))
+	b, at, number := &d.crowd.plan.Scenario.Behaviour, d.who(client), event.Number(p.slot)
+	if t.Outcome != answers.OK {
+		d.wait(l, client, p, pollAfter)
 		return
 	}
-	d.wait(l, client, p, pollAfter)
+	if t.Serving.Serving < number {
+		d.wait(l, client, p, interval(d.document, number, t.Serving.Serving, at))
+		return
+	}
+	after := time.Second
+	if d.crowd.isLate(at) && p.flags&away == 0 {
+		p.flags |= away
+		after = b.Away.Of()
+	}
+	d.then(l, client, p, askPlace, d.pause(at, p, after))
 }
 
 // afterBrowse picks one of the free slots, or looks elsewhere.
@@ -265,11 +309,14 @@ func (d *driver) refused(l *openloop.Loop, client openloop.Client, p *person, t 
 		d.live.Full.Add(1)
 		d.elsewhere(l, client, p)
 	case answers.HoldExpired, answers.SlotClosed:
+		p.flags &^= held
 		d.elsewhere(l, client, p)
 	case answers.BookedAlready:
 		p.ref, p.flags = t.Bookings[0].Ref, p.flags&^held|booked
 		d.rest(l, client, p)
-	case answers.NotYourTurn, answers.CampaignPaused:
+	case answers.CampaignPaused:
+		d.then(l, client, p, p.step, pollAfter+d.pause(d.who(client), p, time.Second))
+	case answers.NotYourTurn:
 		d.then(l, client, p, askPlace, pollAfter)
 	default:
 		d.finish(l, client, p)
@@ -291,6 +338,10 @@ func (d *driver) afterBooked(l *openloop.Loop, client openloop.Client, p *person
 	}
 	if t.Kind == answers.Change && t.Outcome == answers.SlotFull {
 		d.live.Full.Add(1)
+	}
+	if t.Outcome == answers.CampaignPaused {
+		d.refused(l, client, p, t)
+		return
 	}
 	d.finish(l, client, p)
 }

@@ -3,6 +3,7 @@
 package crowd
 
 import (
+	"math"
 	"time"
 
 	"github.com/valyala/fastjson"
@@ -30,7 +31,7 @@ func (d *driver) read(r openloop.Request, a *openloop.Answer) *answers.Answer {
 	t, s := &d.told, stepOf(r.Tag)
 	*t = answers.Answer{
 		Person: d.who(r.Client), Kind: kinds[s], Sent: a.Sent, Answered: a.At, AskedSlot: event.NoSlot,
-		Credential: credentialOf(s), Bookings: t.Bookings[:0],
+		Credential: credentialOf(s), Bookings: t.Bookings[:0], Draws: t.Draws[:0], Shown: answers.Shown{Left: t.Shown.Left[:0]},
 	}
 	d.asked(r, s, t)
 	d.picks = d.picks[:0]
@@ -77,6 +78,8 @@ func credentialOf(s step) answers.Credential {
 func (d *driver) asked(r openloop.Request, s step, t *answers.Answer) {
 	p := &d.people[r.Client]
 	switch s {
+	case browse:
+		t.Shown.First = event.SlotID(subject(r.Tag))
 	case hold, bookSlot, change, forge:
 		t.AskedSlot = event.SlotID(subject(r.Tag))
 	case bookHold, release, cancel:
@@ -88,8 +91,13 @@ func (d *driver) asked(r openloop.Request, s step, t *answers.Answer) {
 	case bookHold, bookSlot:
 		t.Key = keyOf(r.Tag)
 	}
-	if c := d.wallet.get(p.pass); c != nil && (t.Credential == answers.Pass || t.Credential == answers.Ticket) {
-		t.ValidUntil = c.expires
+	c := d.wallet.get(p.pass)
+	if t.Credential == answers.Ticket && (c.lost() || c.pass) {
+		t.Credential = answers.Identity
+	}
+	if t.Credential == answers.Pass || t.Credential == answers.Ticket {
+		sent := c.termOf(r.Step)
+		t.ValidUntil, t.ValidSince = sent.expires, sent.told
 	}
 }
 
@@ -129,15 +137,16 @@ func (d *driver) body(t *answers.Answer, v *fastjson.Value) bool {
 		t.Reason = answers.ParseReason(v.GetStringBytes("reason"))
 		return t.Reason != answers.NoReason
 	case answers.Line:
-		asOf, ok := moment(v.GetStringBytes("as_of"))
-		t.Serving = answers.Serving{
-			AsOf: asOf, Issued: event.Number(v.GetUint("issued")), Serving: event.Number(v.GetUint("serving")),
-		}
-		return ok
+		var ok bool
+		t.Serving, ok = serving(v)
+		return ok && d.draws(t, v)
 	case answers.Slots:
-		return d.slots(v.Get("slots"))
+		return d.slots(t, v)
 	case answers.Sites:
-		return v.Get("sites") != nil
+		var ok bool
+		t.Shown.First = event.NoSlot
+		t.Shown.AsOf, ok = moment(v.GetStringBytes("as_of"))
+		return ok && v.Get("sites") != nil
 	}
 	return true
 }
@@ -153,6 +162,8 @@ func readPlace(t *answers.Answer, v *fastjson.Value) bool {
 	default:
 		return false
 	}
+	lot := v.Get("draw")
+	t.Place.Draw, t.Place.Index = event.Draw(lot.GetUint("ordinal")), event.Index(lot.GetUint("index"))
 	t.Place.Number, t.Place.Ahead = event.Number(v.GetUint("number")), event.Number(v.GetUint("ahead"))
 	return len(v.GetStringBytes("ticket")) > 0 && (t.Place.State == answers.Admitted) == (len(v.GetStringBytes("pass")) > 0)
 }
@@ -189,21 +200,47 @@ func (d *driver) code(text []byte) (event.Seq, bool) {
 	return ref, string(d.word) == string(text)
 }
 
-// slots notes which slots have something left.
-func (d *driver) slots(v *fastjson.Value) bool {
-	if v == nil || v.Type() != fastjson.TypeArray {
+// slots notes which slots of the day that was asked for have something left.
+func (d *driver) slots(t *answers.Answer, body *fastjson.Value) bool {
+	list := body.Get("slots")
+	asOf, ok := moment(body.GetStringBytes("as_of"))
+	if !ok || list == nil || list.Type() != fastjson.TypeArray {
 		return false
 	}
-	for _, s := range v.GetArray() {
+	first, n := d.dayOf(t.Shown.First)
+	t.Shown.AsOf, t.Shown.First = asOf, first
+	t.Shown.Left = append(t.Shown.Left[:0], make([]uint16, n)...)
+	for _, s := range list.GetArray() {
 		slot, ok := d.crowd.plan.Rules.FindSlot(s.GetStringBytes("id"))
 		if !ok {
 			return false
 		}
-		if s.GetInt("available") > 0 {
+		left := s.GetUint("available")
+		if left > 0 {
 			d.picks = append(d.picks, slot)
+		}
+		if slot >= first && slot < first+event.SlotID(n) {
+			t.Shown.Left[slot-first] = uint16(min(left, math.MaxUint16))
 		}
 	}
 	return true
+}
+
+// dayMax is how many slots of a day are noted.
+const dayMax = 64
+
+// dayOf are the slots beside a slot that are of its site and day.
+func (d *driver) dayOf(slot event.SlotID) (first event.SlotID, n int) {
+	rules := d.crowd.plan.Rules
+	day := rules.Slot(slot)
+	from, end := rules.SiteSlots(day.Site)
+	for first = slot; first > from && slot-first < dayMax/2 && rules.Slot(first-1).Date == day.Date; {
+		first--
+	}
+	for n = int(slot - first + 1); first+event.SlotID(n) < end && n < dayMax && rules.Slot(first+event.SlotID(n)).Date == day.Date; {
+		n++
+	}
+	return first, n
 }
 
 // moment reads a time as the server writes it.

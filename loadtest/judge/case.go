@@ -25,12 +25,21 @@ type Case struct {
 	Key   func(answers.Person) event.PersonKey
 	Found *Found
 	Downs []Down // in their order
-	Seed  uint64 // of the sample of slots whose histories are checked in full
+	// Pauses are the operator's, in their order.
+	Pauses []Pause
+	// Stalls are the times in which the client itself stood still, and with it
+	// the machine that it shares with the server: nobody answers in them, and
+	// what is told right behind them is as much older.
+	Stalls []Stall
+	Seed   uint64 // of the sample of slots whose histories are checked in full
 }
 
 // Down is a time in which the server was down: from when it was killed until it
 // answered again.
 type Down struct{ From, To time.Duration }
+
+// Stall is a time in which the client stood still.
+type Stall struct{ From, To time.Duration }
 
 // ErrCase refuses what cannot be judged.
 var ErrCase = errors.New("cannot be judged")
@@ -44,6 +53,7 @@ type court struct {
 	rules  *rules
 	clock  clock
 	record *record
+	pauses pauses
 
 	// Of all answers (survey.go).
 	total         int64
@@ -60,6 +70,9 @@ type court struct {
 	owned []ownedBooking // of the export, by person
 	slots slotLog
 	log   lineLog
+	calls calls
+
+	shownBits uint // one of 2^shownBits slots is judged by what is shown of it
 }
 
 // Judge judges. It fails where the files cannot be read or the case is none
@@ -72,6 +85,7 @@ func Judge(ctx context.Context, k Case) (*Verdict, error) {
 	if err := c.survey(ctx); err != nil {
 		return nil, fmt.Errorf("judge: %w", err)
 	}
+	c.calls = newCalls(c.log.public)
 	c.checkExport()
 	c.assign()
 	// People are taken by their number's residue, so that one share of all
@@ -100,9 +114,12 @@ func newCourt(k Case) (*court, error) {
 		return nil, fmt.Errorf("%w: %d bookings a person, at most %d", ErrCase, k.Rules.Bookings.PerPerson, perPersonMax)
 	}
 	return &court{
-		Case: k, rules: newRules(k.Rules), record: newRecord(),
+		Case: k, rules: newRules(k.Rules), record: newRecord(), pauses: newPauses(k.Pauses),
 		told: map[event.Seq]answers.Person{}, booked: map[answers.Person]bool{}, cancelled: map[event.Seq]bool{},
-		unsureBooks: map[event.SlotID]int{}, line: toldLine{given: map[event.Number]answers.Person{}, early: map[answers.Person]bool{}},
+		unsureBooks: map[event.SlotID]int{}, line: toldLine{
+			given: map[event.Number]answers.Person{}, early: map[answers.Person]bool{},
+			draws: map[event.Draw]*toldDraw{}, lots: map[lot]toldLot{},
+		},
 	}, nil
 }
 
@@ -134,8 +151,8 @@ func (c *court) judgePeople(ctx context.Context, share, shares int) error {
 
 func (c *court) newPersonJudge() *personJudge {
 	return &personJudge{
-		model: model{rules: c.rules, clock: c.clock}, record: c.record, exact: c.Key != nil,
-		slots: &slotLog{ends: holdEnds{c.clock, c.Downs, c.heard}}, line: &lineLog{clock: c.clock},
+		model: model{rules: c.rules, clock: c.clock, pauses: c.pauses}, record: c.record, exact: c.Key != nil,
+		slots: &slotLog{ends: holdEnds{c.clock, c.Downs, c.pauses, c.heard}}, line: &lineLog{clock: c.clock},
 	}
 }
 
@@ -148,7 +165,7 @@ func nextPerson(asked []answers.Answer, i int) int {
 }
 
 func (c *court) judgePart(ctx context.Context, j *personJudge, asked []answers.Answer) {
-	people := int64(0)
+	people, called, in, away := int64(0), int64(0), int64(0), int64(0)
 	var found []answers.Booking
 	for len(asked) > 0 && ctx.Err() == nil {
 		n := nextPerson(asked, 1)
@@ -160,10 +177,15 @@ func (c *court) judgePart(ctx context.Context, j *personJudge, asked []answers.A
 		for i := range h.asked {
 			j.line.place(&h.asked[i])
 		}
+		turn, cameIn, turnedAway := c.checkTurn(&h)
+		called, in, away = called+turn, in+cameIn, away+turnedAway
 		asked = asked[n:]
 		people++
 	}
-	c.record.count(func(checked *Checked) { checked.People += people })
+	c.record.count(func(checked *Checked) {
+		checked.People += people
+		checked.Called, checked.CameIn, checked.TurnedAway = checked.Called+called, checked.CameIn+in, checked.TurnedAway+away
+	})
 }
 
 // load reads the answers of one share of the people, by person and by when they

@@ -16,10 +16,13 @@ import (
 // story is a run told by hand: answers and what was found, sound until a fault
 // is planted.
 type story struct {
-	all   []answers.Answer
-	found Found
-	line  bool
-	downs []Down
+	all    []answers.Answer
+	found  Found
+	line   bool
+	draw   bool // the order of the line
+	downs  []Down
+	pauses []Pause
+	stalls []Stall
 }
 
 // opened is when the windows of both cohorts are open, since the run began.
@@ -102,8 +105,12 @@ func newStory() *story {
 }
 
 func (s *story) judge(t rapid.TB, dir string, withKeys bool) *Verdict {
-	rules := definition(t, s.line)
-	return verdictOf(t, dir, Case{Rules: rules, Found: &s.found, Downs: s.downs}, s.all, withKeys)
+	order := "arrival"
+	if s.draw {
+		order = "draw"
+	}
+	rules := definitionBy(t, s.line, order)
+	return verdictOf(t, dir, Case{Rules: rules, Found: &s.found, Downs: s.downs, Pauses: s.pauses, Stalls: s.stalls}, s.all, withKeys)
 }
 
 func (s *story) find(kind answers.Kind, person answers.Person) *answers.Answer {
@@ -254,14 +261,17 @@ var faults = map[string]struct {
 	"too late, weeks before":               {refused(answers.Cancel, 1, answers.TooLateToChange), ErrUnjustified},
 	"a slot closed, weeks before":          {refused(answers.Book, 2, answers.SlotClosed), ErrUnjustified},
 	"unauthenticated with a good token":    {refused(answers.OwnBookings, 2, answers.Unauthenticated), ErrUnjustified},
-	"expired with a good token":            {refused(answers.OwnBookings, 2, answers.TokenExpired), ErrUnjustified},
-	"a bad request that was in order":      {refused(answers.Book, 2, answers.BadRequest), ErrUnjustified},
-	"a failure of the server":              {refused(answers.Book, 2, answers.Internal), ErrUnjustified},
-	"starting, and it was up":              {refused(answers.Book, 2, answers.Starting), ErrUnjustified},
-	"a key reused that was not":            {refused(answers.Book, 2, answers.KeyReused), ErrUnjustified},
-	"paused, and is not":                   {refused(answers.Book, 2, answers.CampaignPaused), ErrUnjustified},
-	"of another campaign":                  {refused(answers.Book, 2, answers.WrongCampaign), ErrUnjustified},
-	"a refusal of what is for everybody":   {refused(answers.Slots, answers.Nobody, answers.NotFound), ErrUnjustified},
+	"expired with a good token": {func(s *story) {
+		refused(answers.OwnBookings, 2, answers.TokenExpired)(s)
+		s.all[len(s.all)-1].Credential = answers.Identity
+	}, ErrUnjustified},
+	"a bad request that was in order":    {refused(answers.Book, 2, answers.BadRequest), ErrUnjustified},
+	"a failure of the server":            {refused(answers.Book, 2, answers.Internal), ErrUnjustified},
+	"starting, and it was up":            {refused(answers.Book, 2, answers.Starting), ErrUnjustified},
+	"a key reused that was not":          {refused(answers.Book, 2, answers.KeyReused), ErrUnjustified},
+	"paused, and is not":                 {refused(answers.Book, 2, answers.CampaignPaused), ErrUnjustified},
+	"of another campaign":                {refused(answers.Book, 2, answers.WrongCampaign), ErrUnjustified},
+	"a refusal of what is for everybody": {refused(answers.Slots, answers.Nobody, answers.NotFound), ErrUnjustified},
 	"booked already with another's booking": {func(s *story) {
 		refused(answers.Book, 4, answers.BookedAlready)(s)
 		s.all[len(s.all)-1].Bookings = []answers.Booking{s.row(11).Booking}

@@ -34,7 +34,7 @@ cohorts:
 windows:
   - {cohorts: [older], opens: 2021-07-19T20:00, closes: 2021-07-20T18:00}
   - {cohorts: [younger], opens: 2021-07-19T20:00:20, closes: 2021-07-20T18:00}
-line: {enabled: %v, opens_before: 5s, order: arrival}
+line: {enabled: %v, opens_before: 5s, order: %s}
 products:
   - {id: moderna, name: {ko: 모더나, en: Moderna}}
 sites: {file: sites.csv}
@@ -43,12 +43,14 @@ slots:
 bookings: {hold: 10s, cancel_before: 24h, change_before: 24h}
 `
 
-func definition(t rapid.TB, line bool) *campaign.Definition {
+func definition(t rapid.TB, line bool) *campaign.Definition { return definitionBy(t, line, "arrival") }
+
+func definitionBy(t rapid.TB, line bool, order string) *campaign.Definition {
 	t.Helper()
 	open := func(string) ([]byte, error) {
 		return []byte("id,name,region,address,lat,lon\ns1,One,KR-11,Street,37.5,127.0\ns2,Two,KR-11,Street,37.6,127.0\n"), nil
 	}
-	d, err := campaign.Parse("judged.yaml", fmt.Appendf(nil, testDefinition, line), open)
+	d, err := campaign.Parse("judged.yaml", fmt.Appendf(nil, testDefinition, line, order), open)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +87,8 @@ type simulation struct {
 
 	overlap  bool // second devices
 	lossy    bool // some requests get no answer
+	operated bool // the campaign is paused and goes on
+	pauses   []Pause
 	idleTime time.Duration
 }
 
@@ -116,9 +120,14 @@ func bornOf(p answers.Person) campaign.Date {
 
 func simulate(t testing.TB, seed uint64, people, steps int, overlap, lossy bool) *simulation {
 	t.Helper()
+	return simulateWith(t, seed, people, steps, overlap, lossy, false)
+}
+
+func simulateWith(t testing.TB, seed uint64, people, steps int, overlap, lossy, operated bool) *simulation {
+	t.Helper()
 	s := &simulation{
 		random: rand.New(rand.NewPCG(seed, 1)), rules: definition(t, false), engine: core.New(),
-		overlap: overlap, lossy: lossy, idleTime: 140 * time.Millisecond,
+		overlap: overlap, lossy: lossy, operated: operated, idleTime: 140 * time.Millisecond,
 	}
 	s.engine.Start(&tape{})
 	c, _, err := s.engine.Define(runBegan-1000, s.rules)
@@ -150,6 +159,9 @@ func (s *simulation) step() {
 	if s.random.IntN(3) == 0 {
 		s.engine.Sweep(s.serverTime(), 1)
 	}
+	if s.operated {
+		s.operate()
+	}
 	p := s.people[s.random.IntN(len(s.people))]
 	if s.now <= p.answered && (!s.overlap || s.random.IntN(3) > 0) {
 		return
@@ -159,6 +171,35 @@ func (s *simulation) step() {
 		p.lost++
 	}
 	s.ask(p, s.wish(p), lost)
+}
+
+// operate pauses the campaign now and then, for some seconds, and looks at what
+// is shown to be free.
+func (s *simulation) operate() {
+	dice := s.random.IntN(60)
+	late := time.Duration(s.random.Int64N(int64(20 * time.Millisecond)))
+	before, behind := max(0, s.now-late), s.now+20*time.Millisecond-late
+	var err error
+	switch paused := s.campaign.Line().Paused; {
+	case dice < 2 && !paused:
+		_, err = s.engine.Pause(s.serverTime(), s.campaign, "a reason")
+		s.pauses = append(s.pauses, Pause{Asked: before, Paused: behind})
+	case dice < 2:
+		_, err = s.engine.Resume(s.serverTime(), s.campaign)
+		last := &s.pauses[len(s.pauses)-1]
+		last.Ending, last.Ended = max(before, last.Paused), max(behind, last.Paused)
+	case dice < 8:
+		a := answers.Answer{Person: answers.Nobody, Kind: answers.Slots, Outcome: answers.OK, Sent: before, Answered: behind, AskedSlot: event.NoSlot}
+		a.Shown.AsOf = s.serverTime() - event.Time(s.random.IntN(900))
+		for slot := range event.SlotID(s.rules.SlotCount()) {
+			taken, capacity := s.campaign.Slot(slot)
+			a.Shown.Left = append(a.Shown.Left, capacity-taken)
+		}
+		s.all = append(s.all, a)
+	}
+	if err != nil {
+		panic(err)
+	}
 }
 
 func (s *simulation) wish(p *visitor) *answers.Answer {
@@ -312,6 +353,8 @@ func (s *simulation) read(p *visitor, a *answers.Answer) {
 		a.Reason = answers.ParseReason([]byte(reason.String()))
 		if reason == campaign.Eligible && active {
 			a.Reason = answers.AlreadyBooked
+		} else if reason == campaign.Eligible && s.campaign.Line().Paused {
+			a.Reason = answers.Paused
 		}
 	}
 }
@@ -369,8 +412,8 @@ func TestNoFalseAlarm(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		seed := rapid.Uint64().Draw(r, "seed")
 		overlap, lossy := rapid.Bool().Draw(r, "overlap"), rapid.Bool().Draw(r, "lossy")
-		s := simulate(t, seed, rapid.IntRange(4, 30).Draw(r, "people"), 500, overlap, lossy)
-		v := verdict(r, dir, s.rules, s.all, s.found(), rapid.Bool().Draw(r, "keys"))
+		s := simulateWith(t, seed, rapid.IntRange(4, 30).Draw(r, "people"), 500, overlap, lossy, rapid.Bool().Draw(r, "operated"))
+		v := verdictOf(r, dir, Case{Rules: s.rules, Found: s.found(), Pauses: s.pauses}, s.all, rapid.Bool().Draw(r, "keys"))
 		if !v.Sound() {
 			r.Fatalf("%v", v)
 		}

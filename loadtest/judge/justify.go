@@ -16,14 +16,21 @@ var justified = [answers.Outcomes]fact{
 		return a.Credential == answers.Bad || a.Credential == answers.NoCredential
 	},
 	answers.TokenExpired: func(m *model, _ *state, a *answers.Answer) bool {
-		return a.ValidUntil != 0 && m.clock.span(a).to >= a.ValidUntil
+		if a.ValidUntil == 0 {
+			return a.Credential == answers.Pass || a.Credential == answers.Ticket // which of theirs was sent is not known
+		}
+		stood := m.pauses.between(a.ValidSince, a.Sent)
+		return m.clock.span(a).to >= a.ValidUntil+event.Time(stood.Milliseconds())
 	},
-	answers.NotEligible:     notEligible,
-	answers.NotYourTurn:     notYourTurn,
-	answers.NotFound:        notFound,
-	answers.BookedAlready:   bookedAlready,
-	answers.SlotFull:        slotFull,
-	answers.HoldExpired:     holdExpired,
+	answers.NotEligible:   notEligible,
+	answers.NotYourTurn:   notYourTurn,
+	answers.NotFound:      notFound,
+	answers.BookedAlready: bookedAlready,
+	answers.SlotFull:      slotFull,
+	answers.HoldExpired:   holdExpired,
+	answers.CampaignPaused: func(m *model, _ *state, a *answers.Answer) bool {
+		return asks(a, answers.Hold, answers.Book, answers.Change) && m.pauses.possible(a)
+	},
 	answers.LineNotOpen:     lineNotOpen,
 	answers.NotOpen:         byRules(answers.WindowNotOpen),
 	answers.Closed:          byRules(answers.WindowClosed),

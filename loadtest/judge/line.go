@@ -20,12 +20,14 @@ type came struct {
 	sent, at time.Duration
 	number   event.Number
 	person   answers.Person
+	draw     event.Draw // that number is an index of; 0: it is a number in line
 }
 
 // lineLog collects what was told of the line. It belongs to one goroutine.
 type lineLog struct {
 	clock   clock
 	joined  []came // 201 with a final number
+	entered []came // 201 with an index in a draw, which stands for the number
 	in      []came // let in
 	waiting []came // told to wait, or that it is not their turn
 	public  []publicLine
@@ -41,15 +43,22 @@ type toldLine struct {
 	given  map[event.Number]answers.Person
 	early  map[answers.Person]bool // told to be early
 	unsure int64                   // joins that got no answer
+	draws  map[event.Draw]*toldDraw
+	lots   map[lot]toldLot
 }
 
-// untold is how many people may have a number that they were not told.
+// untold is how many numbers people may have that they were not told.
 func (l *toldLine) untold() int64 {
 	known := make(map[answers.Person]bool, len(l.given))
 	for _, person := range l.given {
 		known[person] = true
 	}
 	untold := l.unsure
+	for _, told := range l.lots {
+		if known[told.person] = true; told.number == 0 {
+			untold++ // they left before the draw, or never asked behind it
+		}
+	}
 	for person := range l.early {
 		if !known[person] {
 			untold++
@@ -60,7 +69,11 @@ func (l *toldLine) untold() int64 {
 
 // place notes the place that a told.
 func (l *lineLog) place(a *answers.Answer) {
-	c := came{a.Sent, a.Answered, a.Place.Number, a.Person}
+	c := came{sent: a.Sent, at: a.Answered, number: a.Place.Number, person: a.Person}
+	created := a.Kind == answers.Join && a.Outcome == answers.Created
+	if created && a.Place.Index != 0 {
+		l.entered = append(l.entered, came{a.Sent, a.Answered, event.Number(a.Place.Index), a.Person, a.Place.Draw})
+	}
 	switch a.Place.State {
 	case answers.Admitted:
 		l.in = append(l.in, c)
@@ -69,17 +82,18 @@ func (l *lineLog) place(a *answers.Answer) {
 	default:
 		return
 	}
-	if a.Kind == answers.Join && a.Outcome == answers.Created {
+	if created && a.Place.Index == 0 {
 		l.joined = append(l.joined, c)
 	}
 }
 
-// turn notes what a shows of the turn of somebody whose number is known.
-func (l *lineLog) turn(s *state, a *answers.Answer) {
-	if s.number == 0 {
+// turn notes what a shows of the turn of somebody with that number, 0 where it
+// is not known.
+func (l *lineLog) turn(number event.Number, a *answers.Answer) {
+	if number == 0 {
 		return
 	}
-	c := came{a.Sent, a.Answered, s.number, a.Person}
+	c := came{sent: a.Sent, at: a.Answered, number: number, person: a.Person}
 	switch {
 	case a.Outcome == answers.NotYourTurn && a.Credential == answers.Pass:
 		l.waiting = append(l.waiting, c)
@@ -91,6 +105,7 @@ func (l *lineLog) turn(s *state, a *answers.Answer) {
 
 func (l *lineLog) add(o *lineLog) {
 	l.joined, l.in = append(l.joined, o.joined...), append(l.in, o.in...)
+	l.entered = append(l.entered, o.entered...)
 	l.waiting, l.public = append(l.waiting, o.waiting...), append(l.public, o.public...)
 }
 
@@ -100,7 +115,9 @@ const publicAgeMax = 5 * time.Second
 // checkLine asks for the order of the numbers and of the turns.
 func (c *court) checkLine() {
 	c.checkNumbers()
+	c.checkDraws()
 	c.checkPublic()
+	c.checkStill()
 	if c.rules.Line.Enabled {
 		c.checkTurns()
 	}
@@ -108,14 +125,30 @@ func (c *court) checkLine() {
 }
 
 // checkNumbers asks that whoever joined after another had been answered has the
-// higher number.
+// higher number, or index, and that who joined after a draw is behind it.
 func (c *court) checkNumbers() {
-	joined := c.log.joined
-	byAnswer := slices.Clone(joined)
+	drawn := map[event.Draw][]came{}
+	for _, one := range c.log.entered {
+		drawn[one.draw] = append(drawn[one.draw], one)
+	}
+	for _, entered := range drawn {
+		c.checkOrder(entered, slices.Clone(entered))
+	}
+	before := slices.Clone(c.log.joined)
+	for _, d := range c.line.draws {
+		if d.Drawn && d.Size > 0 {
+			before = append(before, came{at: d.drawn, number: d.Base + event.Number(d.Size), person: answers.Nobody, draw: d.Ordinal})
+		}
+	}
+	c.checkOrder(c.log.joined, before)
+}
+
+// checkOrder asks that each of joined has a higher number than those of byAnswer
+// who had been answered by then.
+func (c *court) checkOrder(joined, byAnswer []came) {
 	slices.SortFunc(joined, func(a, b came) int { return cmp.Compare(a.sent, b.sent) })
 	slices.SortFunc(byAnswer, func(a, b came) int { return cmp.Compare(a.at, b.at) })
-	var before came // with the highest number of those answered before
-	next := 0
+	next, before := 0, came{} // with the highest number of those answered before
 	for i := range joined {
 		j := &joined[i]
 		for ; next < len(byAnswer) && byAnswer[next].at < j.sent; next++ {
@@ -124,8 +157,8 @@ func (c *court) checkNumbers() {
 			}
 		}
 		if j.number < before.number {
-			c.record.fault(ErrOrder, "person %d joined at %v with number %d, after person %d had been given %d at %v",
-				j.person, j.sent, j.number, before.person, before.number, before.at)
+			c.record.fault(ErrOrder, "person %d joined at %v with number %d (draw %d), after person %d had been given %d at %v",
+				j.person, j.sent, j.number, j.draw, before.person, before.number, before.at)
 		}
 	}
 }
@@ -160,6 +193,27 @@ func (c *court) checkTurns() {
 	}
 }
 
+// checkStill asks that the mark stands while the campaign is paused, and that
+// everybody is told so. What is told was read at some time from its as_of until
+// it was answered.
+func (c *court) checkStill() {
+	for _, pause := range c.pauses {
+		var first *publicLine
+		for i := range c.log.public {
+			p := &c.log.public[i]
+			if c.clock.earliest(p.AsOf) < pause.Paused || p.at > pause.Ending {
+				continue
+			}
+			if first == nil {
+				first = p
+			}
+			if p.Serving.Serving != first.Serving.Serving || !p.Paused {
+				c.record.fault(ErrPaused, "the line from %v to %v: %+v and %+v", first.sent, p.at, first.Serving, p.Serving)
+			}
+		}
+	}
+}
+
 // checkPublic asks that the public state is fresh and never goes back.
 func (c *court) checkPublic() {
 	public := c.log.public
@@ -168,7 +222,11 @@ func (c *court) checkPublic() {
 	})
 	for i := range public {
 		p := &public[i]
-		if c.clock.latest(p.AsOf)+publicAgeMax < p.sent {
+		told := answers.Answer{Sent: p.sent, Answered: p.at}
+		if told.Sent = min(told.Sent, c.clock.earliest(p.AsOf)); p.Paused && !c.pauses.possible(&told) {
+			c.record.fault(ErrUnjustified, "the line was told to be paused at %v", p.at)
+		}
+		if from := c.clock.latest(p.AsOf); from+publicAgeMax+c.stalled(from, p.sent) < p.sent {
 			c.record.fault(ErrStale, "the line as of %v was told at %v", c.clock.latest(p.AsOf), p.sent)
 		}
 		if i == 0 || public[i-1].AsOf == p.AsOf {

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"math"
+	"time"
 
 	"weir/core/campaign"
 	"weir/core/event"
@@ -38,12 +39,20 @@ func (b *booking) is(told *answers.Booking) bool {
 		(b.Sequence == told.Sequence || b.Sequence == unknown)
 }
 
+// hold is one that the person has, and when they were told of it.
+type hold struct {
+	answers.Held
+	sent, told time.Duration // of the request that its answer told
+}
+
 // state is what one person has. It is comparable.
 type state struct {
 	joined, early, admitted bool
 	number                  event.Number // 0: drawn later, or not known
+	draw                    event.Draw   // and index: the place's in its draw; 0: none, or not known
+	index                   event.Index
 
-	hold     answers.Held // Ref 0: none; it may have expired
+	hold     hold // Ref 0: none; it may have expired
 	bookings [bookingsMax]booking
 	count    uint8     // of bookings, the newest first
 	newest   event.Seq // the highest sequence number that is known
@@ -91,7 +100,7 @@ func (s *state) add(b booking) {
 	copy(s.bookings[1:], s.bookings[:s.count])
 	s.bookings[0] = b
 	s.count++
-	s.hold = answers.Held{}
+	s.hold = hold{}
 	s.saw(b.Sequence)
 }
 
@@ -103,9 +112,10 @@ func (s *state) saw(seq event.Seq) {
 
 // model steps one person's states. It belongs to one goroutine.
 type model struct {
-	rules *rules
-	clock clock
-	born  campaign.Date
+	rules  *rules
+	clock  clock
+	pauses pauses
+	born   campaign.Date
 
 	// Why the newest step was impossible.
 	kind error
@@ -208,8 +218,21 @@ func (m *model) join(s *state, a *answers.Answer) []state {
 		return m.no(ErrIneligible, "a place in line")
 	}
 	next := *s
-	next.joined, next.early, next.admitted, next.number = true, false, false, 0
+	next.leave()
+	next.joined = true
+	if m.byLot() && a.Place.State != answers.Early && s.active() == nil &&
+		!m.rules.any(m.born, m.clock.span(a), func(at standing) bool { return at.reason == answers.Eligible }) {
+		return m.no(ErrTurn, "a number before the draw")
+	}
 	return m.place(&next, a)
+}
+
+// byLot says whether the places of those who come early are drawn.
+func (m *model) byLot() bool { return m.rules.Line.Enabled && m.rules.Line.Order == campaign.Draw }
+
+// leave takes the place away.
+func (s *state) leave() {
+	s.joined, s.early, s.admitted, s.number, s.draw, s.index = false, false, false, 0, 0, 0
 }
 
 // mayJoin says whether the rules can have let the person join.
@@ -224,11 +247,17 @@ func (m *model) place(s *state, a *answers.Answer) []state {
 	if !m.rules.Line.Enabled && p.State != answers.Admitted {
 		return m.no(ErrAnswer, "told to wait, and there is no line")
 	}
+	if s.index != 0 && (p.Draw != s.draw || p.Index != s.index) {
+		return m.no(ErrAltered, "another place in the draw than before")
+	}
 	if p.State == answers.Early {
-		if s.number != 0 || s.admitted {
+		switch {
+		case s.number != 0 || s.admitted:
 			return m.no(ErrStale, "told to be early again")
+		case m.byLot() && (p.Draw == 0 || p.Index == 0):
+			return m.no(ErrAnswer, "early, and in no draw")
 		}
-		next.early = true
+		next.early, next.draw, next.index = true, p.Draw, p.Index
 		return []state{next}
 	}
 	switch {
@@ -240,6 +269,7 @@ func (m *model) place(s *state, a *answers.Answer) []state {
 		return m.no(ErrTurn, "told to wait, once admitted")
 	}
 	next.early, next.number, next.admitted = false, p.Number, s.admitted || p.State == answers.Admitted
+	next.draw, next.index = p.Draw, p.Index
 	return []state{next}
 }
 
@@ -248,7 +278,7 @@ func (m *model) leave(s *state) []state {
 		return m.no(ErrAnswer, "left without a place")
 	}
 	next := *s
-	next.joined, next.early, next.admitted, next.number = false, false, false, 0
+	next.leave()
 	return []state{next}
 }
 
@@ -273,8 +303,13 @@ func (m *model) own(s *state, told []answers.Booking, kind error) []state {
 func (m *model) eligibility(s *state, a *answers.Answer) []state {
 	full := s.activeCount() >= m.rules.Bookings.PerPerson
 	ok := m.rules.any(m.born, m.clock.span(a), func(at standing) bool {
-		if at.reason == answers.Eligible && full {
+		switch {
+		case at.reason == answers.Eligible && full:
 			return a.Reason == answers.AlreadyBooked
+		case at.reason == answers.Eligible && m.pauses.certain(a):
+			return a.Reason == answers.Paused
+		case at.reason == answers.Eligible && a.Reason == answers.Paused:
+			return m.pauses.possible(a)
 		}
 		return a.Reason == at.reason
 	})

@@ -9,12 +9,20 @@ import (
 
 // stands says whether the person's hold must have stood when a was decided.
 func (m *model) stands(s *state, a *answers.Answer) bool {
-	return s.hold.Ref != 0 && s.hold.Ref != unknown && m.clock.span(a).to < s.hold.Expires
+	if s.hold.Ref == 0 || s.hold.Ref == unknown {
+		return false
+	}
+	least, _ := m.pauses.delay(&s.hold, a.Answered)
+	return m.clock.span(a).to < s.hold.Expires+event.Time(least.Milliseconds())
 }
 
 // expired says whether it cannot have.
 func (m *model) expired(s *state, a *answers.Answer) bool {
-	return s.hold.Ref != unknown && m.clock.span(a).from >= s.hold.Expires
+	if s.hold.Ref == unknown {
+		return false
+	}
+	_, most := m.pauses.delay(&s.hold, a.Sent)
+	return m.clock.span(a).from >= s.hold.Expires+event.Time(most.Milliseconds())
 }
 
 // mayBook says whether the rules can have allowed a hold or a booking, apart
@@ -30,17 +38,19 @@ func (m *model) holds(s *state, a *answers.Answer) []state {
 		return m.no(ErrAnswer, "a hold of another slot than was asked for")
 	}
 	if s.hold.Ref == h.Ref {
-		if s.hold != *h || m.expired(s, a) {
+		if s.hold.Slot != h.Slot || !m.pauses.retold(&s.hold, a) || m.expired(s, a) {
 			return m.no(ErrAnswer, "the hold is not as it was")
 		}
 		return []state{next}
 	}
-	next.hold = *h
+	next.hold = hold{*h, a.Sent, a.Answered}
 	next.saw(h.Ref)
 	length := event.Time(m.rules.Bookings.Hold.Milliseconds())
 	switch {
 	case s.hold.Ref == unknown && s.hold.Slot == h.Slot:
 		return []state{next}
+	case m.pauses.certain(a):
+		return m.no(ErrPaused, "a hold")
 	case s.activeCount() >= m.rules.Bookings.PerPerson:
 		return m.no(ErrOversold, "a hold for somebody who has what they may have")
 	case !m.mayBook(s, a):
@@ -60,7 +70,7 @@ func (m *model) release(s *state, a *answers.Answer) []state {
 		return m.no(ErrAnswer, "a hold was released that the person has not")
 	}
 	next := *s
-	next.hold = answers.Held{}
+	next.hold = hold{}
 	return []state{next}
 }
 
@@ -79,6 +89,8 @@ func (m *model) book(s *state, a *answers.Answer) []state {
 	switch {
 	case told.Slot != slot || told.Cancelled || told.Sequence != told.Ref:
 		return m.no(ErrAnswer, "another booking than was asked for")
+	case m.pauses.certain(a):
+		return m.no(ErrPaused, "a booking")
 	case m.same(s, a) != nil:
 		return m.no(ErrDouble, "the same request booked again")
 	case s.activeCount() >= m.rules.Bookings.PerPerson:
@@ -158,6 +170,8 @@ func (m *model) alter(s *state, a *answers.Answer) []state {
 	switch {
 	case told.Ref != want.Ref || told.Slot != want.Slot || told.Cancelled != want.Cancelled:
 		return m.no(ErrAnswer, "not what was asked for")
+	case changed && a.Kind == answers.Change && m.pauses.certain(a):
+		return m.no(ErrPaused, "a change")
 	case changed && told.Sequence <= s.newest:
 		return m.no(ErrStale, "a change older than what came before it")
 	case !changed && b.Sequence != unknown && told.Sequence != b.Sequence:
@@ -185,17 +199,17 @@ func (m *model) perhaps(s *state, a *answers.Answer, to []state) []state {
 		if !s.joined {
 			return to
 		}
-		next.joined, next.early, next.admitted, next.number = false, false, false, 0
+		next.leave()
 	case answers.Hold:
 		if s.activeCount() >= m.rules.Bookings.PerPerson {
 			return to
 		}
-		next.hold = answers.Held{Ref: unknown, Slot: a.AskedSlot}
+		next.hold = hold{Held: answers.Held{Ref: unknown, Slot: a.AskedSlot}}
 	case answers.Release:
 		if s.hold.Ref != a.AskedRef {
 			return to
 		}
-		next.hold = answers.Held{}
+		next.hold = hold{}
 	case answers.Book:
 		return m.perhapsBook(s, a, to)
 	case answers.Change, answers.Cancel:

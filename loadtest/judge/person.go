@@ -58,6 +58,7 @@ func (j *personJudge) judge(h *history) {
 		j.record.count(func(c *Checked) { c.Overlapping++ })
 		j.search(h)
 		j.slots.bounds(h)
+		j.line.turns(h)
 		return
 	}
 	track := tracker{log: j.slots, model: &j.model}
@@ -80,11 +81,12 @@ func (j *personJudge) judge(h *history) {
 			continue
 		}
 		track.step(&before, &j.states[0], a)
-		j.line.turn(&j.states[0], a)
+		j.line.turn(j.states[0].number, a)
 	}
 	j.settle(h)
 	if track.lost {
 		j.slots.bounds(h)
+		j.line.turns(h)
 		return
 	}
 	track.end(&j.states[0])

@@ -35,13 +35,15 @@ type refusal struct {
 type slotLog struct {
 	stays    []stay
 	refusals []refusal
+	shown    []showing // of all answers: the court's alone
 	ends     holdEnds
 }
 
 // holdEnds says by when a hold whose time has passed is surely given back.
 type holdEnds struct {
-	clock clock
-	downs []Down
+	clock  clock
+	downs  []Down
+	pauses pauses
 	// heard are the seconds of the run in which the server answered anybody,
 	// ascending. One that is down or stopped gives nothing back.
 	heard []time.Duration
@@ -51,13 +53,20 @@ type holdEnds struct {
 // hold has expired. It looks many times a second.
 const sweepSeconds = 20
 
-// by returns when a hold that expires then is surely given back.
-func (e *holdEnds) by(expires event.Time) time.Duration {
-	from, _ := slices.BinarySearch(e.heard, e.clock.latest(expires))
-	if from+sweepSeconds >= len(e.heard) {
-		return forever - 1
+// by returns when a hold whose time has passed at latest is surely given back.
+// In a pause nothing is.
+func (e *holdEnds) by(latest time.Duration) time.Duration {
+	from, _ := slices.BinarySearch(e.heard, latest)
+	for ; from+sweepSeconds < len(e.heard); from++ {
+		if until := e.heard[from+sweepSeconds]; !e.pausedBetween(e.heard[from], until) {
+			return until
+		}
 	}
-	return e.heard[from+sweepSeconds]
+	return forever - 1
+}
+
+func (e *holdEnds) pausedBetween(from, to time.Duration) bool {
+	return slices.ContainsFunc(e.pauses, func(p Pause) bool { return p.Asked <= to && p.Ended >= from })
 }
 
 // checkSlots asks of every slot whether the stays fit into it and whether it
@@ -65,8 +74,9 @@ func (e *holdEnds) by(expires event.Time) time.Duration {
 func (c *court) checkSlots() {
 	slices.SortFunc(c.slots.stays, func(a, b stay) int { return cmp.Compare(a.slot, b.slot) })
 	slices.SortFunc(c.slots.refusals, func(a, b refusal) int { return cmp.Compare(a.slot, b.slot) })
-	stays, refusals, slots := c.slots.stays, c.slots.refusals, int64(0)
-	for len(stays) > 0 || len(refusals) > 0 {
+	slices.SortFunc(c.slots.shown, func(a, b showing) int { return cmp.Compare(a.slot, b.slot) })
+	stays, refusals, shown, slots := c.slots.stays, c.slots.refusals, c.slots.shown, int64(0)
+	for len(stays) > 0 || len(refusals) > 0 || len(shown) > 0 {
 		slot := event.NoSlot
 		if len(stays) > 0 {
 			slot = stays[0].slot
@@ -74,21 +84,31 @@ func (c *court) checkSlots() {
 		if len(refusals) > 0 {
 			slot = min(slot, refusals[0].slot)
 		}
-		s, r := 0, 0
+		if len(shown) > 0 {
+			slot = min(slot, shown[0].slot)
+		}
+		s, r, n := 0, 0, 0
 		for s < len(stays) && stays[s].slot == slot {
 			s++
 		}
 		for r < len(refusals) && refusals[r].slot == slot {
 			r++
 		}
-		c.checkSlot(slot, stays[:s], refusals[:r])
-		stays, refusals = stays[s:], refusals[r:]
-		slots++
+		for n < len(shown) && shown[n].slot == slot {
+			n++
+		}
+		c.checkSlot(slot, stays[:s], refusals[:r], shown[:n])
+		stays, refusals, shown = stays[s:], refusals[r:], shown[n:]
+		if s > 0 || r > 0 {
+			slots++
+		}
 	}
-	c.record.count(func(checked *Checked) { checked.Slots, checked.SlotFull = slots, int64(len(c.slots.refusals)) })
+	c.record.count(func(checked *Checked) {
+		checked.Slots, checked.SlotFull, checked.Shown = slots, int64(len(c.slots.refusals)), int64(len(c.slots.shown))
+	})
 }
 
-func (c *court) checkSlot(slot event.SlotID, stays []stay, refusals []refusal) {
+func (c *court) checkSlot(slot event.SlotID, stays []stay, refusals []refusal, shown []showing) {
 	places := c.capacity(slot)
 	certain := newLevel(stays, func(s *stay) (from, to time.Duration) { return s.takenTo, s.givenFrom })
 	if at, most := certain.most(0, forever); most > places {
@@ -102,6 +122,7 @@ func (c *court) checkSlot(slot event.SlotID, stays []stay, refusals []refusal) {
 				slot, r.person, r.sent, r.at, most, places)
 		}
 	}
+	c.checkShown(places, &certain, &possible, shown)
 }
 
 // level is how many intervals hold at each time: counts[i] from times[i] until
@@ -137,16 +158,21 @@ func newLevel(stays []stay, interval func(*stay) (from, to time.Duration)) level
 
 // most is the highest level from a time to another, both included, and when.
 func (l *level) most(from, to time.Duration) (at time.Duration, n int) {
-	i, exact := slices.BinarySearch(l.times, from)
-	if !exact {
-		i--
-	}
-	for i = max(i, 0); i < len(l.times) && l.times[i] <= to; i++ {
+	for i := max(l.index(from), 0); i < len(l.times) && l.times[i] <= to; i++ {
 		if l.counts[i] > n {
 			at, n = l.times[i], l.counts[i]
 		}
 	}
 	return at, n
+}
+
+// index is that of the level at a time, -1 before the first.
+func (l *level) index(at time.Duration) int {
+	i, exact := slices.BinarySearch(l.times, at)
+	if !exact {
+		i--
+	}
+	return i
 }
 
 func (c *court) capacity(slot event.SlotID) int {

@@ -75,8 +75,9 @@ func (t *tracker) endHold(before *state, a *answers.Answer) {
 	t.hold = 0
 	s.givenFrom, s.givenTo = a.Sent, a.Answered
 	if !t.model.stands(before, a) { // its time may have passed first
-		s.givenFrom = min(s.givenFrom, t.log.ends.clock.earliest(before.hold.Expires))
-		s.givenTo = min(s.givenTo, t.log.ends.by(before.hold.Expires))
+		earliest, latest := t.log.ends.holdEnd(&before.hold)
+		s.givenFrom = min(s.givenFrom, earliest)
+		s.givenTo = min(s.givenTo, t.log.ends.by(latest))
 	}
 }
 
@@ -112,8 +113,9 @@ func (t *tracker) alter(before, after *state, a *answers.Answer) {
 func (t *tracker) end(last *state) {
 	if t.hold != 0 {
 		s := &t.stays[t.hold-1]
-		s.givenFrom = max(s.takenFrom, t.log.ends.clock.earliest(last.hold.Expires))
-		s.givenTo = max(s.takenTo, t.log.ends.by(last.hold.Expires))
+		earliest, latest := t.log.ends.holdEnd(&last.hold)
+		s.givenFrom = max(s.takenFrom, earliest)
+		s.givenTo = max(s.takenTo, t.log.ends.by(latest))
 	}
 	t.log.stays = append(t.log.stays, t.stays...)
 	t.log.refusals = append(t.log.refusals, t.refusals...)
@@ -160,9 +162,10 @@ func (l *slotLog) boundHolds(h *history) {
 			continue
 		}
 		seen[told.Held.Ref] = true
+		earliest, latest := l.ends.holdEnd(&hold{told.Held, told.Sent, told.Answered})
 		s := stay{
 			slot: told.Held.Slot, takenFrom: h.firstAsked(told.Held.Slot), takenTo: told.Answered,
-			givenFrom: l.ends.clock.earliest(told.Held.Expires), givenTo: l.ends.by(told.Held.Expires),
+			givenFrom: earliest, givenTo: l.ends.by(latest),
 		}
 		for n := range h.asked {
 			if a := &h.asked[n]; n != i && asks(a, answers.Hold, answers.Release, answers.Book) && h.until(a) > told.Sent && a.Held.Ref != told.Held.Ref {

@@ -12,7 +12,12 @@ import (
 // survey reads all answers once and notes what concerns more than one person.
 func (c *court) survey(ctx context.Context) error {
 	seconds := map[time.Duration]bool{}
-	for i, name := range c.Files {
+	first, err := answers.ReadHeader(c.Files[0])
+	if err != nil {
+		return err
+	}
+	c.clock, c.people = newClock(&first), first.People // before the answers, which are judged by it
+	for _, name := range c.Files {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
@@ -26,11 +31,7 @@ func (c *court) survey(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		h := &summary.Header
-		if i == 0 {
-			c.clock, c.people = newClock(h), h.People
-		}
-		if h.Campaign != c.Rules.ID || h.Began != c.clock.began {
+		if h := &summary.Header; h.Campaign != c.Rules.ID || h.Began != c.clock.began {
 			return fmt.Errorf("%w: %s is of another run or of campaign %q", ErrCase, name, h.Campaign)
 		}
 		c.cut = c.cut || !summary.Whole
@@ -60,6 +61,9 @@ func (c *court) see(a *answers.Answer) {
 	if (a.Outcome == answers.Starting || a.Outcome == answers.Stopping) && !c.wasDown(a) {
 		c.record.fault(ErrUnjustified, "%s, and the server was up", describe(a))
 	}
+	if a.Outcome == answers.CampaignPaused {
+		checked.Paused++
+	}
 	if public(a.Kind) {
 		c.seePublic(a)
 		return
@@ -72,6 +76,9 @@ func (c *court) see(a *answers.Answer) {
 	}
 	if a.Place.Number != 0 {
 		c.give(a)
+	}
+	if a.Place.Index != 0 {
+		c.seeLot(a)
 	}
 	if a.Place.State == answers.Early {
 		c.line.early[a.Person] = true
@@ -87,6 +94,14 @@ func (c *court) wasDown(a *answers.Answer) bool {
 	return slices.ContainsFunc(c.Downs, func(d Down) bool { return d.From <= a.Answered && a.Sent <= d.To })
 }
 
+// stalled is for how long the client stood still from one time to another.
+func (c *court) stalled(from, to time.Duration) (still time.Duration) {
+	for _, s := range c.Stalls {
+		still += max(0, min(to, s.To)-max(from, s.From))
+	}
+	return still
+}
+
 // seePublic judges an answer that is the same for everybody: nothing justifies
 // a refusal but want of room.
 func (c *court) seePublic(a *answers.Answer) {
@@ -94,7 +109,9 @@ func (c *court) seePublic(a *answers.Answer) {
 	case a.Outcome.Success():
 		if a.Kind == answers.Line && a.Outcome == answers.OK {
 			c.log.public = append(c.log.public, publicLine{a.Sent, a.Answered, a.Serving})
+			c.seeDraws(a)
 		}
+		c.seeShown(a)
 	case a.Outcome == answers.Odd:
 		c.record.fault(ErrAnswer, "%s: an answer that the surface does not have", describe(a))
 	case !a.Outcome.Refused() && a.Outcome != answers.NoAnswer && a.Outcome != answers.NotSent && a.Outcome != answers.OutcomeUnknown:

@@ -24,6 +24,9 @@ var (
 	ErrTurn        = errors.New("out of turn")
 	ErrOrder       = errors.New("not in the order of coming")
 	ErrHistory     = errors.New("answers that fit no order")
+	ErrPaused      = errors.New("done while the campaign was paused")
+	ErrDraw        = errors.New("not as the published draw says")
+	ErrShown       = errors.New("shown as it cannot have been")
 )
 
 // Finding is one contradiction.
@@ -49,6 +52,12 @@ type Checked struct {
 	Linearized  int64 `json:"linearized"`  // slots whose history was checked in full
 	LinearOps   int64 `json:"linear_ops"`  // of these histories
 	Numbers     int64 `json:"numbers"`     // in line, as told
+	Lots        int64 `json:"lots"`        // numbers that were recomputed from a draw's seed
+	Called      int64 `json:"called"`      // people of whose number it is known that it was called
+	CameIn      int64 `json:"came_in"`     // of these, who asked and were let in
+	TurnedAway  int64 `json:"turned_away"` // of these, who asked and got nothing but refusals for want of room, or no answer
+	Paused      int64 `json:"paused"`      // refusals because of a pause
+	Shown       int64 `json:"shown"`       // slots that were shown with so many places left
 }
 
 // Verdict is what a judgement comes to.
@@ -127,8 +136,10 @@ func (r *record) count(change func(*Checked)) {
 func (v *Verdict) String() string {
 	var b strings.Builder
 	c := &v.Checked
-	fmt.Fprintf(&b, "judged: %d answers (%d requests unanswered, %d refused for want of room), %d people (%d with requests that overlap), %d bookings, %d slots, %d refusals of full slots, %d slots of %d operations linearized, %d numbers in line\n",
-		c.Answers, c.Unanswered, c.Refused, c.People, c.Overlapping, c.Bookings, c.Slots, c.SlotFull, c.Linearized, c.LinearOps, c.Numbers)
+	fmt.Fprintf(&b, "judged: %d answers (%d requests unanswered, %d refused for want of room), %d people (%d with requests that overlap), %d bookings, %d slots, %d refusals of full slots, %d slots of %d operations linearized, %d slots shown, %d refusals because of a pause\n",
+		c.Answers, c.Unanswered, c.Refused, c.People, c.Overlapping, c.Bookings, c.Slots, c.SlotFull, c.Linearized, c.LinearOps, c.Shown, c.Paused)
+	fmt.Fprintf(&b, "the line: %d numbers, %d of them recomputed from the draw, %d people known to have been called, %d of these asked and were let in, %d asked and were only turned away\n",
+		c.Numbers, c.Lots, c.Called, c.CameIn, c.TurnedAway)
 	if v.Cut {
 		b.WriteString("cut: a file of answers ends early\n")
 	}

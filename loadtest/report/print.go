@@ -28,6 +28,12 @@ func (r *Report) Print(to io.Writer) error {
 	for _, k := range r.Kills {
 		fmt.Fprintf(&b, "killed     at %.1f s, back after %.2f s\n", k.From, k.To-k.From)
 	}
+	for _, p := range r.Pauses {
+		fmt.Fprintf(&b, "paused     at %.1f s, until %.1f s\n", p.From, p.To)
+	}
+	for _, p := range r.Stalls {
+		fmt.Fprintf(&b, "stood still, loader and all, from %.1f s to %.1f s\n", p.From, p.To)
+	}
 	fmt.Fprintln(&b, "\nlatency from the intended start, in ms:")
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	_, _ = fmt.Fprintln(table, "\tanswers\tfailures\tp50\tp99\tp99.9\tmost\t")

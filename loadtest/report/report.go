@@ -47,6 +47,8 @@ type Report struct {
 	Outcomes []Outcome `json:"outcomes"`
 	Samples  []Sample  `json:"samples"` // one a second
 	Kills    []Kill    `json:"kills,omitempty"`
+	Pauses   []Pause   `json:"pauses,omitempty"`
+	Stalls   []Pause   `json:"stalls,omitempty"` // of the loader itself
 	Server   Usage     `json:"server"`
 	Client   Usage     `json:"client"`
 
@@ -140,6 +142,13 @@ type Brief struct {
 type Kill struct {
 	From float64 `json:"from"` // seconds since the start
 	To   float64 `json:"to"`
+}
+
+// Pause is a time in which the operator had paused the campaign, or in which the
+// loader stood still.
+type Pause struct {
+	From float64 `json:"from"` // seconds since the start
+	To   float64 `json:"to"`   // 0: to the end
 }
 
 // Usage is what a process used.

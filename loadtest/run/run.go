@@ -2,8 +2,8 @@
 
 // Package run is one load test from its start to the judged report: it starts
 // the server, or takes one that runs, lets a crowd loose on it, kills and
-// restarts it where that is asked for, reads what is on disk afterwards, has it
-// judged, and sums everything up.
+// restarts it and pauses the campaign where that is asked for, reads what is on
+// disk afterwards, has it judged, and sums everything up.
 //
 // Loader and server share the machine where the server is started here. That is
 // said in the report's lateness: where the loader was late itself, the run is
@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"time"
 
 	"weir/core/campaign"
@@ -48,6 +49,8 @@ type Options struct {
 	Kills     int           // at most; 0: as many as there is time for
 
 	Target *Target
+
+	Grace time.Duration // for those who are not done when the last have come; 30 s where 0
 
 	// Progress is told what happens, a sample a second among it, by one
 	// goroutine. It must not block for long. May be nil.
@@ -99,6 +102,8 @@ type session struct {
 	engine   *openloop.Engine
 	result   *openloop.Result
 	samples  []report.Sample
+	pauses   []judge.Pause
+	stalls   []judge.Stall
 	failures []error // of the run, not of the server under test
 }
 
@@ -107,6 +112,9 @@ type session struct {
 // first, there is no report.
 func Run(ctx context.Context, o Options) (*report.Report, *openloop.Result, error) {
 	s := &session{Options: o}
+	if o.Target != nil && o.Scenario != nil && o.Scenario.Operator.Acts() {
+		return nil, nil, fmt.Errorf("load test: %w: the scenario has an operator, who works on a server that was started here; leave the target out", ErrOptions)
+	}
 	if o.Scenario == nil || o.Dir == "" || (o.Binary == "") == (o.Target == nil) || o.KillEvery > 0 && o.Binary == "" {
 		return nil, nil, fmt.Errorf("load test: %w: a scenario, a directory, and a binary or a target are needed; only a server that was started here is killed", ErrOptions)
 	}
@@ -173,30 +181,55 @@ func (s *session) setUp(ctx context.Context) error {
 		s.began = time.Now()
 		return nil
 	}
-	// The server needs a moment to start; the opening is counted from when the
-	// crowd is about to come.
-	s.opens = time.Now().Add(startAllowance + s.lead() + s.Scenario.Opening.Of()).Truncate(time.Second)
-	name, rules, err := s.Scenario.Write(s.Dir, s.opens)
-	if err != nil {
-		return err
+	for allowance := startAllowance; ; allowance *= 2 {
+		if err := s.startIn(ctx, allowance); err != nil {
+			return err
+		}
+		if time.Now().Before(s.began) || allowance >= startAllowanceMax {
+			break
+		}
+		s.say("the server took more than %v to start; once more, with more time", allowance)
+		s.server.running.Kill()
+		if err := s.server.clear(); err != nil {
+			return err
+		}
 	}
-	s.rules = rules
-	s.server, err = startServer(ctx, s.Binary, s.Dir, name)
-	if err != nil {
-		return err
-	}
-	s.addr, s.admin, s.issuer = s.server.addr, s.server.admin, s.server.issuer
-	// So that the window opens when the scenario says, to the second.
-	s.began = s.opens.Add(-s.lead() - s.Scenario.Opening.Of())
 	if late := time.Since(s.began); late > 0 {
 		s.began = s.began.Add(late)
 	}
 	return wait(ctx, time.Until(s.began))
 }
 
-// startAllowance is how long a server takes to start, at most, without making
-// the opening late.
-const startAllowance = 3 * time.Second
+// startIn starts a server of a campaign that opens so much later as the scenario
+// says, if that is up within the allowance: the opening is counted from when the
+// crowd is about to come.
+func (s *session) startIn(ctx context.Context, allowance time.Duration) error {
+	s.opens = time.Now().Add(allowance + s.lead() + s.Scenario.Opening.Of()).Truncate(time.Second)
+	name, rules, err := s.Scenario.Write(s.Dir, s.opens)
+	if err != nil {
+		return err
+	}
+	s.rules = rules
+	var more []string
+	if pass := s.Scenario.Campaign.Pass.Of(); pass > 0 {
+		more = []string{"--pass-ttl", pass.String()}
+	}
+	s.server, err = startServer(ctx, s.Binary, s.Dir, name, more...)
+	if err != nil {
+		return err
+	}
+	s.addr, s.admin, s.issuer = s.server.addr, s.server.admin, s.server.issuer
+	s.began = s.opens.Add(-s.lead() - s.Scenario.Opening.Of())
+	return s.admit(ctx)
+}
+
+// startAllowance is how long a server may take to start without making the
+// opening late. One that takes longer is started anew, for a later opening, as
+// long as there is hope.
+const (
+	startAllowance    = 3 * time.Second
+	startAllowanceMax = 20 * time.Second
+)
 
 func (s *session) lead() time.Duration {
 	return leadMin + time.Duration(s.Scenario.People)*time.Second/perLeadSecond
@@ -232,7 +265,7 @@ func (s *session) crowdLoose(ctx context.Context) (err error) {
 	sc := s.Scenario
 	s.crowd, err = crowd.New(crowd.Plan{
 		Scenario: sc, Rules: s.rules, Issuer: s.issuer, Seed: s.Seed, Loops: s.Loops, Host: s.addr, File: s.file,
-		Lead: s.lead(), Expires: s.clock.at(time.Now()).Add(identityLife),
+		Lead: s.lead(), Grace: s.Grace, Expires: s.clock.at(time.Now()).Add(identityLife),
 	})
 	if err != nil {
 		return err
@@ -247,14 +280,12 @@ func (s *session) crowdLoose(ctx context.Context) (err error) {
 		return err
 	}
 	beside, cancel := context.WithCancel(ctx)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		s.watch(beside)
-	}()
+	var watching sync.WaitGroup
+	watching.Go(func() { s.watch(beside) })
+	watching.Go(func() { s.feelPulse(beside) })
 	s.result, err = s.engine.Run(ctx)
 	cancel()
-	<-watched
+	watching.Wait()
 	return err
 }
 
@@ -266,7 +297,7 @@ func (s *session) judge(ctx context.Context, r *report.Report) error {
 	}
 	s.say("judging %d requests", r.Requests)
 	verdict, err := Judge(ctx, Kept{
-		Answers: []string{filepath.Join(s.Dir, answersFile)}, Rules: s.rules, Issuer: s.issuer.Name, Downs: s.downs(),
+		Answers: []string{filepath.Join(s.Dir, answersFile)}, Rules: s.rules, Issuer: s.issuer.Name, Downs: s.downs(), Pauses: s.pauses, Stalls: s.stalls,
 		Disk: evidence.Directory{Binary: s.Binary, Data: s.server.data()}, Keys: s.server.keys(),
 	})
 	if err != nil {
@@ -287,6 +318,8 @@ type Kept struct {
 	Keys    string             // its directory of secrets; "": what it calls people is not known
 	Issuer  string             // as identity tokens named it
 	Downs   []judge.Down
+	Pauses  []judge.Pause
+	Stalls  []judge.Stall
 }
 
 // Judge reads what is on disk and has the answers of a run held against it.
@@ -302,7 +335,7 @@ func Judge(ctx context.Context, k Kept) (*judge.Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := judge.Case{Files: k.Answers, Rules: k.Rules, Found: found, Downs: k.Downs, Seed: header.Seed}
+	c := judge.Case{Files: k.Answers, Rules: k.Rules, Found: found, Downs: k.Downs, Pauses: k.Pauses, Stalls: k.Stalls, Seed: header.Seed}
 	if c.Born, err = crowd.BornOf(header.Seed, header.Eligible); err != nil {
 		return nil, err
 	}

@@ -33,6 +33,7 @@ type server struct {
 	args        []string
 	addr, admin string
 	issuer      crowd.Issuer
+	operator    string // the token of the admin listener
 	running     *process.Server
 	stopped     bool
 	downs       []down
@@ -41,29 +42,52 @@ type server struct {
 // down is a time in which the server was down.
 type down struct{ from, to time.Time }
 
-func startServer(ctx context.Context, binary, dir, campaignFile string) (*server, error) {
-	var raw [32]byte
-	if _, err := rand.Read(raw[:]); err != nil {
-		return nil, fmt.Errorf("make secret: %w", err)
+// startServer starts a server of that campaign. more are further arguments.
+func startServer(ctx context.Context, binary, dir, campaignFile string, more ...string) (*server, error) {
+	secretFile, secret, err := newSecret(dir, "identity.secret")
+	if err != nil {
+		return nil, err
 	}
-	secret := []byte(hex.EncodeToString(raw[:]))
-	secretFile := filepath.Join(dir, "identity.secret")
-	if err := os.WriteFile(secretFile, secret, 0o600); err != nil {
-		return nil, fmt.Errorf("make secret: %w", err)
+	operatorFile, operator, err := newSecret(dir, "admin.token")
+	if err != nil {
+		return nil, err
 	}
 	s := &server{
-		binary: binary, dir: dir, issuer: crowd.Issuer{Secret: secret, Name: issuerName, Audience: issuerAudience},
+		binary: binary, dir: dir, operator: operator,
+		issuer: crowd.Issuer{Secret: []byte(secret), Name: issuerName, Audience: issuerAudience},
 	}
 	s.args = []string{
 		"--data", s.data(), "--keys-dir", s.keys(), "--campaign", campaignFile, "--log-level", "warn",
 		"--identity-hs256-file", secretFile, "--identity-issuer", issuerName, "--identity-audience", issuerAudience,
+		"--admin-token-file", operatorFile,
 	}
-	var err error
+	s.args = append(s.args, more...)
 	if s.running, err = process.Start(binary, nil, s.args...); err != nil {
 		return nil, err
 	}
 	s.addr, s.admin = s.running.Addr, s.running.Admin
 	return s, s.ready(ctx)
+}
+
+// newSecret makes a secret and writes it into a file of that name.
+func newSecret(dir, name string) (file, secret string, err error) {
+	var raw [32]byte
+	if _, err := rand.Read(raw[:]); err != nil {
+		return "", "", fmt.Errorf("make secret: %w", err)
+	}
+	file, secret = filepath.Join(dir, name), hex.EncodeToString(raw[:])
+	if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
+		return "", "", fmt.Errorf("make secret: %w", err)
+	}
+	return file, secret, nil
+}
+
+// clear removes what the server has written, for one that begins anew.
+func (s *server) clear() error {
+	if err := errors.Join(os.RemoveAll(s.data()), os.RemoveAll(s.keys())); err != nil {
+		return fmt.Errorf("clear the server's directory: %w", err)
+	}
+	return nil
 }
 
 func (s *server) data() string { return filepath.Join(s.dir, "data") }

@@ -46,6 +46,12 @@ func (s *session) summary() *report.Report {
 	for _, d := range s.downs() {
 		r.Kills = append(r.Kills, report.Kill{From: d.From.Seconds(), To: d.To.Seconds()})
 	}
+	for _, p := range s.pauses {
+		r.Pauses = append(r.Pauses, report.Pause{From: p.Asked.Seconds(), To: p.Ended.Seconds()})
+	}
+	for _, still := range s.stalls {
+		r.Stalls = append(r.Stalls, report.Pause{From: still.From.Seconds(), To: still.To.Seconds()})
+	}
 	s.briefs(r)
 	r.Server = usage(r.Samples)
 	bounds := openloop.Bounds{OfferedShare: sc.Thresholds.OfferedShare, LatenessP99: sc.Thresholds.LatenessP99.Of()}

@@ -4,13 +4,17 @@ package run
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"weir/core/event"
+	"weir/loadtest/answers"
+	"weir/loadtest/crowd"
+	"weir/loadtest/judge"
 	"weir/loadtest/report"
 )
 
@@ -20,21 +24,34 @@ const (
 	metricsPeriod = 500 * time.Millisecond // that a reading may take
 )
 
-// watch takes a sample a second and kills the server where that is asked for,
-// until the context ends.
+// watch takes a sample a second, looks at the line, and does what the operator
+// is to do, until the context ends.
 func (s *session) watch(ctx context.Context) {
 	ticker := time.NewTicker(sampleEvery)
 	defer ticker.Stop()
 	client := http.Client{Timeout: metricsPeriod}
 	defer client.CloseIdleConnections()
-	nextKill := s.KillEvery
+	deeds := s.deeds()
+	next := time.NewTimer(s.untilNext(deeds))
+	defer next.Stop()
+	look := onlooker{session: s, client: &client, record: s.file.Recorder()}
 	for {
 		select {
 		case <-ctx.Done():
+			look.atLine(context.WithoutCancel(ctx))
 			s.sample(context.WithoutCancel(ctx), &client)
 			return
+		case <-next.C:
+			if err := deeds[0].do(ctx); err != nil && ctx.Err() == nil {
+				s.failures = append(s.failures, err)
+				return
+			}
+			deeds = deeds[1:]
+			next.Reset(s.untilNext(deeds))
+			continue
 		case <-ticker.C:
 		}
+		look.atLine(ctx)
 		s.sample(ctx, &client)
 		if s.server == nil {
 			continue
@@ -43,28 +60,81 @@ func (s *session) watch(ctx context.Context) {
 			s.failures = append(s.failures, err)
 			return
 		}
-		if since := time.Since(s.began) - s.lead(); s.killDue(since, nextKill) {
-			nextKill += s.KillEvery
-			s.kill(ctx)
-		}
 	}
 }
 
-// killDue says whether it is time to kill: while people still come.
-func (s *session) killDue(since, next time.Duration) bool {
-	return s.KillEvery > 0 && since >= next && since < s.Scenario.Duration.Of() &&
-		(s.Kills == 0 || len(s.server.downs) < s.Kills)
+const (
+	pulseEvery = 100 * time.Millisecond
+	pulseLate  = time.Second
+)
+
+// feelPulse notes when this process stands still: the machine was stopped, or
+// gave it no processor. The server may have stood still then as well.
+func (s *session) feelPulse(ctx context.Context) {
+	ticker := time.NewTicker(pulseEvery)
+	defer ticker.Stop()
+	last := time.Since(s.began)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := time.Since(s.began)
+		if now-last > pulseLate {
+			s.stalls = append(s.stalls, judge.Stall{From: last, To: now})
+		}
+		last = now
+	}
 }
 
-func (s *session) kill(ctx context.Context) {
-	if err := s.server.restart(ctx); err != nil {
-		if ctx.Err() == nil {
-			s.failures = append(s.failures, fmt.Errorf("restart the server: %w", err))
-		}
+// never is longer than any run.
+const never = 1000 * time.Hour
+
+func (s *session) untilNext(deeds []deed) time.Duration {
+	if len(deeds) == 0 {
+		return never
+	}
+	return time.Until(s.began.Add(s.lead() + deeds[0].at))
+}
+
+// onlooker writes down the line's public state as the run goes on: what is told
+// before the first people come, too.
+type onlooker struct {
+	*session
+	client *http.Client
+	record *answers.Recorder
+	noted  []answers.Draw
+}
+
+// atLine looks once. Where nobody answers there is nothing to write down.
+func (o *onlooker) atLine(ctx context.Context) {
+	a := answers.Answer{Person: answers.Nobody, Kind: answers.Line, AskedSlot: event.NoSlot, Sent: time.Since(o.began)}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.addr+"/v1/campaigns/"+o.rules.ID+"/line", nil)
+	if err != nil {
 		return
 	}
-	d := s.server.downs[len(s.server.downs)-1]
-	s.say("killed the server; it was back after %v", d.to.Sub(d.from).Round(time.Millisecond))
+	response, err := o.client.Do(request)
+	if err != nil {
+		return
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, metricsMax))
+	if _ = response.Body.Close(); err != nil || response.StatusCode != http.StatusOK {
+		return
+	}
+	a.Answered, a.Outcome = time.Since(o.began), answers.OK
+	var ok bool
+	if a.Serving, a.Draws, ok = crowd.ReadLine(text); !ok {
+		a.Outcome = answers.Odd
+	}
+	if slices.Equal(a.Draws, o.noted) {
+		a.Draws = nil
+	} else {
+		o.noted = a.Draws
+	}
+	if err := o.record.Add(&a); err != nil {
+		o.failures = append(o.failures, err)
+	}
 }
 
 func (s *session) sample(ctx context.Context, client *http.Client) {

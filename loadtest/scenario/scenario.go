@@ -7,9 +7,12 @@
 // number is scaled by: half the requests, half the people, half the sites,
 // in half the time, at the same rates.
 //
-// Built in are "smoke", for seconds, and "opening-2021-07-19", the evening on
+// Built in are "smoke", for seconds; "opening-2021-07-19", the evening on
 // which ten million requests came at 20:00 (six million people, of whom a
-// quarter was eligible), its three hours compressed to ten minutes.
+// quarter was eligible), its three hours compressed to ten minutes; and
+// "fairness", in which 200,000 people wait in a line that begins with a draw,
+// drop out, come back, lose what they were given, and the server is killed and
+// the campaign paused under them.
 //
 // # On paper: a country of a billion
 //
@@ -72,6 +75,7 @@ type Scenario struct {
 
 	Campaign   Campaign   `yaml:"campaign"`
 	Behaviour  Behaviour  `yaml:"behaviour"`
+	Operator   Operator   `yaml:"operator"`
 	Client     Client     `yaml:"client"`
 	Thresholds Thresholds `yaml:"thresholds"`
 }
@@ -89,6 +93,7 @@ type Campaign struct {
 	Capacity int           `yaml:"capacity"` // of a slot
 	Days     int           `yaml:"days"`
 	Hold     Duration      `yaml:"hold"`
+	Pass     Duration      `yaml:"pass"` // how long a turn is good for before it is asked for again; 0: the server's preset
 	Line     CampaignsLine `yaml:"line"`
 }
 
@@ -110,14 +115,36 @@ type Behaviour struct {
 	Changes      float64 `yaml:"changes"`        // the booking, later
 	Cancels      float64 `yaml:"cancels"`        // the booking, later
 	Leaves       float64 `yaml:"leaves"`         // the line, while waiting
+	Returns      float64 `yaml:"returns"`        // of those who left: joins again after a while
+	NoShows      float64 `yaml:"no_shows"`       // waits for a number, and never comes when it is called
+	Late         float64 `yaml:"late"`           // comes in a while after the number was called
+	LosesTicket  float64 `yaml:"loses_ticket"`   // the ticket or the pass, whenever one is told, and signs in again
 	Reloads      float64 `yaml:"reloads"`        // asks again what they have, or sooner than told
 	SecondDevice float64 `yaml:"second_device"`  // does the same on two devices at once
 	Bots         float64 `yaml:"bots"`           // tries forged credentials
 
+	Away     Duration `yaml:"away"`     // of those who return or come late, on average
 	Think    Duration `yaml:"think"`    // between one step and the next, on average
 	Tries    int      `yaml:"tries"`    // of slots, before giving up
 	Retries  int      `yaml:"retries"`  // of a request that was refused or not answered
 	Patience Duration `yaml:"patience"` // with one request
+}
+
+// Operator is what is done to the server, which has to be one that was started
+// for the run. Times count from when the first people come.
+type Operator struct {
+	AdmitPerMinute float64    `yaml:"admit_per_minute"` // numbers called; 0: as many as the server carries
+	Pauses         []Pause    `yaml:"pauses"`           // in their order
+	Kills          []Duration `yaml:"kills"`            // SIGKILL, and a start behind it; in their order
+}
+
+// Acts says whether the operator does anything.
+func (o *Operator) Acts() bool { return o.AdmitPerMinute > 0 || len(o.Pauses) > 0 || len(o.Kills) > 0 }
+
+// Pause is a time in which the campaign is paused.
+type Pause struct {
+	At  Duration `yaml:"at"`
+	For Duration `yaml:"for"`
 }
 
 // Client is how the crowd reaches the server.
@@ -230,6 +257,9 @@ func (s *Scenario) check() error {
 	if o := s.Campaign.Line.Order; o != "draw" && o != "arrival" && (o != "" || s.Campaign.Line.Enabled) {
 		faults = append(faults, fmt.Errorf("campaign.line.order: %q is none of draw, arrival", o))
 	}
+	if s.Campaign.Pass != 0 {
+		within("campaign.pass (seconds)", seconds(s.Campaign.Pass), 1, 86_400)
+	}
 	b := &s.Behaviour
 	for _, share := range []struct {
 		name  string
@@ -244,12 +274,17 @@ func (s *Scenario) check() error {
 		{"changes", b.Changes},
 		{"cancels", b.Cancels},
 		{"leaves", b.Leaves},
+		{"returns", b.Returns},
+		{"no_shows", b.NoShows},
+		{"late", b.Late},
+		{"loses_ticket", b.LosesTicket},
 		{"reloads", b.Reloads},
 		{"second_device", b.SecondDevice},
 		{"bots", b.Bots},
 	} {
 		within("behaviour."+share.name, share.value, 0, 1)
 	}
+	within("behaviour.away (seconds)", seconds(b.Away), 0, 600)
 	within("behaviour.think (seconds)", seconds(b.Think), 0.001, 600)
 	within("behaviour.tries", float64(b.Tries), 1, 50)
 	within("behaviour.retries", float64(b.Retries), 0, 50)
@@ -262,7 +297,27 @@ func (s *Scenario) check() error {
 	} {
 		within("thresholds."+name, share, 0, 1)
 	}
+	within("operator.admit_per_minute", s.Operator.AdmitPerMinute, 0, 10_000_000)
+	faults = append(faults, s.checkOperator()...)
 	return errors.Join(append(faults, s.checkCurve()...)...)
+}
+
+func (s *Scenario) checkOperator() (faults []error) {
+	var last Duration
+	for i, kill := range s.Operator.Kills {
+		if kill > s.Duration || i > 0 && kill <= last {
+			faults = append(faults, fmt.Errorf("operator.kills: %v is behind the duration, or not behind the one before it", kill.Of()))
+		}
+		last = kill
+	}
+	last = 0
+	for i, p := range s.Operator.Pauses {
+		if p.For <= 0 || p.At+p.For > s.Duration || i > 0 && p.At <= last {
+			faults = append(faults, fmt.Errorf("operator.pauses: the one at %v for %v is empty, ends behind the duration, or begins before the one before it has ended", p.At.Of(), p.For.Of()))
+		}
+		last = p.At + p.For
+	}
+	return faults
 }
 
 func (s *Scenario) checkCurve() (faults []error) {
@@ -294,7 +349,7 @@ func (s *Scenario) checkCurve() (faults []error) {
 const durationMin = 15 * time.Second
 
 // Scaled returns the scenario for another number of requests: as many times the
-// people, the sites and the time, so that the rates stay.
+// people, the sites and the time, so that the rates stay, the operator's as well.
 func (s *Scenario) Scaled(requests int64) *Scenario {
 	if requests <= 0 || requests == s.Requests {
 		return s
@@ -303,6 +358,7 @@ func (s *Scenario) Scaled(requests int64) *Scenario {
 	scaled := *s
 	scaled.Requests = requests
 	scaled.People = max(1, int(math.Round(float64(s.People)*by)))
+	scaled.Operator.AdmitPerMinute *= by
 	scaled.Campaign.Sites = min(2500, max(1, int(math.Round(float64(s.Campaign.Sites)*by))))
 	length := max(float64(durationMin), float64(s.Duration)*by)
 	return scaled.Lasting(time.Duration(min(length, float64(24*time.Hour))))
@@ -318,6 +374,15 @@ func (s *Scenario) Lasting(duration time.Duration) *Scenario {
 	lasting.Curve = slices.Clone(s.Curve)
 	for i := range lasting.Curve {
 		lasting.Curve[i].At = min(stretch(lasting.Curve[i].At), lasting.Duration)
+	}
+	lasting.Operator.AdmitPerMinute /= by
+	lasting.Operator.Kills = slices.Clone(s.Operator.Kills)
+	for i := range lasting.Operator.Kills {
+		lasting.Operator.Kills[i] = stretch(lasting.Operator.Kills[i])
+	}
+	lasting.Operator.Pauses = slices.Clone(s.Operator.Pauses)
+	for i, p := range lasting.Operator.Pauses {
+		lasting.Operator.Pauses[i] = Pause{stretch(p.At), stretch(p.For)}
 	}
 	return &lasting
 }

@@ -8,7 +8,7 @@ import (
 )
 
 func TestBuiltIn(t *testing.T) {
-	for _, name := range []string{"smoke", "opening-2021-07-19"} {
+	for _, name := range []string{"smoke", "opening-2021-07-19", "fairness"} {
 		s, err := Load(name)
 		if err != nil {
 			t.Fatal(err)
@@ -17,7 +17,7 @@ func TestBuiltIn(t *testing.T) {
 			t.Errorf("%s calls itself %s", name, s.Name)
 		}
 	}
-	if len(Names()) != 2 {
+	if len(Names()) != 3 {
 		t.Errorf("built in: %v", Names())
 	}
 }
@@ -52,6 +52,26 @@ func TestScaledKeepsTheRates(t *testing.T) {
 	}
 }
 
+// TestScaledKeepsTheOperatorsRate wants numbers called at the same rate where
+// people come at the same rate, and what is done done at the same part of the run.
+func TestScaledKeepsTheOperatorsRate(t *testing.T) {
+	s, err := Load("fairness")
+	if err != nil {
+		t.Fatal(err)
+	}
+	half := s.Scaled(s.Requests / 2)
+	if half.Operator.AdmitPerMinute != s.Operator.AdmitPerMinute || half.Operator.Kills[0] != s.Operator.Kills[0]/2 ||
+		half.Operator.Pauses[1] != (Pause{s.Operator.Pauses[1].At / 2, s.Operator.Pauses[1].For / 2}) {
+		t.Errorf("half of it: %+v", half.Operator)
+	}
+	if fast := s.Lasting(s.Duration.Of() / 4); fast.Operator.AdmitPerMinute != 4*s.Operator.AdmitPerMinute || fast.check() != nil {
+		t.Errorf("four times as fast: %+v, %v", fast.Operator, fast.check())
+	}
+	if !s.Operator.Acts() || (&Operator{}).Acts() {
+		t.Error("whether the operator acts is wrong")
+	}
+}
+
 func TestBadScenarios(t *testing.T) {
 	good, err := builtin.ReadFile("builtin/smoke.yaml")
 	if err != nil {
@@ -71,6 +91,13 @@ func TestBadScenarios(t *testing.T) {
 		{"holds: 0.4", "holds: 4", "behaviour.holds"},
 		{"connections: 256", "connections: 256000", "client.connections"},
 		{"booking_p99: 2s", "booking_p99: -2s", "no duration"},
+		{"leaves: 0.02", "leaves: 0.02\n  returns: 2", "behaviour.returns"},
+		{"hold: 10s", "hold: 10s\n  pass: 10ms", "campaign.pass"},
+		{"about: a", "operator: {kills: [3s, 2s]}\nabout: a", "operator.kills: 2s"},
+		{"about: a", "operator: {kills: [16s]}\nabout: a", "operator.kills: 16s"},
+		{"about: a", "operator: {pauses: [{at: 3s, for: 2s}, {at: 4s, for: 2s}]}\nabout: a", "operator.pauses: the one at 4s"},
+		{"about: a", "operator: {pauses: [{at: 3s}]}\nabout: a", "is empty"},
+		{"about: a", "operator: {pause: [{at: 3s}]}\nabout: a", "unknown field"},
 	} {
 		text := strings.Replace(string(good), c.old, c.bad, 1)
 		_, err := Parse("test.yaml", []byte(text))
