@@ -106,7 +106,7 @@ bench-recovery: ## Measure a start from snapshots beside Redis, and bookings whi
 .PHONY: crash
 crash: test-needs ## Kill a loaded server WEIR_CRASH_ROUNDS times and judge what it kept (about an hour)
 	@WEIR_CRASH_ROUNDS=$(WEIR_CRASH_ROUNDS) $(GO) test -count=1 -timeout $(CRASH_TIMEOUT) -v ./loadtest/crash </dev/null
-	WEIR_CRASH_POINTS=$(WEIR_CRASH_POINTS) $(GO) test -count=1 -timeout $(CRASH_TIMEOUT) -v -run Crashes ./persist/snapshot </dev/null
+	WEIR_CRASH_POINTS=$(WEIR_CRASH_POINTS) $(GO) test -count=1 -timeout $(CRASH_TIMEOUT) -v -run Crashes ./persist/snapshot ./persist/recovery </dev/null
 
 .PHONY: flood
 flood: ## Hold 20,000 descriptors of a server idle, slow and half open while people book (about three minutes)

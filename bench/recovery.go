@@ -12,6 +12,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"weir/core"
@@ -28,6 +30,9 @@ const (
 	minuteShare  = 60 * minuteRate
 )
 
+// fillPatience is how long the disk has for a record while data is made.
+const fillPatience = time.Minute
+
 // recoveryTask is what the child of the recovery section is told.
 type recoveryTask struct {
 	Dir string `json:"dir"`
@@ -38,35 +43,43 @@ type recoveryResult struct {
 	Ready    float64 `json:"ready"`    // seconds
 	Snapshot float64 `json:"snapshot"` // of them
 	Records  float64 `json:"records"`  // replayed
-	Resident float64 `json:"resident"` // bytes
+	Left     float64 `json:"left"`     // bytes resident at that moment
+	Resident float64 `json:"resident"` // the same after a collection
+	Peak     float64 `json:"peak"`     // at most, until then
 	Empty    float64 `json:"empty"`    // before
 }
 
-// runRecovery makes a data directory and a Redis snapshot of as many keys, and
-// lets each be loaded in turns by a process of its own.
+// runRecovery makes two data directories, one without a line, and a Redis
+// snapshot of as many keys, and lets each be loaded in turns by a process of its
+// own.
 func runRecovery(ctx context.Context, o *options, s *Section) error {
 	dir, err := os.MkdirTemp(o.dir, "weir-recovery-")
 	if err != nil {
 		return fmt.Errorf("make directory: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	data := filepath.Join(dir, "data")
-	if err := fillData(ctx, o, data); err != nil {
+	all, alone, waiting := filepath.Join(dir, "all"), filepath.Join(dir, "alone"), int(waitingShare*float64(o.bookings))
+	if err := errors.Join(fillData(ctx, o, all, waiting), fillData(ctx, o, alone, 0)); err != nil {
 		return err
 	}
 	redis, err := fillRedis(ctx, filepath.Join(dir, "redis"), o.bookings)
 	if err != nil {
 		return err
 	}
+	bookings := float64(o.bookings)
 	weirs, rediss := s.entry("weir"), s.entry("redis")
-	weirs.add("on disk, B a booking", "B", float64(sizeOf(filepath.Join(data, "snapshot", "a")))/float64(o.bookings))
-	rediss.add("on disk, B a booking", "B", float64(sizeOf(redis.dir))/float64(o.bookings))
+	weirs.add("on disk, B a booking", "B", float64(sizeOf(filepath.Join(all, "snapshot", "a")))/bookings)
+	rediss.add("on disk, B a booking", "B", float64(sizeOf(redis.dir))/bookings)
 	for round := range o.rounds + 1 {
 		theirs, memory, err := redis.load(ctx)
 		if err != nil {
 			return err
 		}
-		ours, err := recoverIn(ctx, data)
+		ours, err := recoverIn(ctx, all)
+		if err != nil {
+			return err
+		}
+		without, err := recoverIn(ctx, alone)
 		if err != nil {
 			return err
 		}
@@ -74,25 +87,32 @@ func runRecovery(ctx context.Context, o *options, s *Section) error {
 			continue
 		}
 		rediss.add("ready in", "s", theirs.Seconds())
-		rediss.add("resident, B a booking", "B", memory/float64(o.bookings))
+		rediss.add("resident, B a booking", "B", memory/bookings)
 		weirs.add("ready in", "s", ours.Ready)
 		weirs.add("of it, the snapshot", "s", ours.Snapshot)
 		weirs.add("records replayed", "", ours.Records)
-		weirs.add("resident, B a booking", "B", (ours.Resident-ours.Empty)/float64(o.bookings))
 		weirs.add("of redis", "", ours.Ready/theirs.Seconds())
+		taken, bare := ours.Resident-ours.Empty, without.Resident-without.Empty
+		weirs.add("resident, B a booking", "B", bare/bookings)
+		weirs.add("with the line", "B", taken/bookings)
+		weirs.add("a place in line", "B", max(0, taken-bare)/float64(waiting)) // a short line is lost in the rest
+		weirs.add("not collected", "B", (ours.Left-ours.Empty)/bookings)
+		weirs.add("at most", "B", (ours.Peak-ours.Empty)/bookings)
 	}
-	s.note("weir: %d bookings by as many people, %.0f further people in line, %d slots; resident is what it has more than before", o.bookings, waitingShare*float64(o.bookings), o.slots)
+	s.note("weir: %d bookings by as many people, %d further people in line, %d slots; resident is what it has more than before, after a collection", o.bookings, waiting, o.slots)
+	s.note("resident, B a booking: of the same start without anybody in line; with the line: all of it over the bookings; not collected, at most: likewise, as the start leaves it and while it was under way")
 	s.note("redis: %d keys of 16 bytes with values of 32, from its own snapshot; resident is all of it", o.bookings)
 	return nil
 }
 
-// fillData makes a data directory with one snapshot and a minute of log.
-func fillData(ctx context.Context, o *options, dir string) error {
+// fillData makes a data directory with one snapshot, of all bookings and of so
+// many people in line, and a minute of log.
+func fillData(ctx context.Context, o *options, dir string, joining int) error {
 	rules, err := plan{slots: o.slots, capacity: max(1, 2*o.bookings/o.slots+1)}.definition()
 	if err != nil {
 		return err
 	}
-	log, _, err := wal.Open(dir, wal.Options{}, nil, nil)
+	log, _, err := wal.Open(dir, wal.Options{CommitDeadline: fillPatience}, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -100,7 +120,7 @@ func fillData(ctx context.Context, o *options, dir string) error {
 	if err != nil {
 		return errors.Join(err, log.Close())
 	}
-	waiting := uint64(waitingShare * float64(o.bookings))
+	waiting := uint64(joining)
 	_, err = spread(ctx, uint64(o.bookings)+waiting, func(n uint64) error { return stand.fill(log, n, waiting) })
 	if err == nil {
 		err = takeOne(ctx, dir, log, stand.engine)
@@ -185,13 +205,26 @@ func recoveryChild(ctx context.Context, in io.Reader, out io.Writer) error {
 	if report.Snapshot != nil {
 		r.Snapshot = report.Snapshot.Duration.Seconds()
 	}
-	if r.Resident, _, err = resident(); err != nil {
+	if r.Left, err = residentNow(); err != nil {
+		return err
+	}
+	if r.Resident, r.Peak, err = resident(); err != nil {
 		return err
 	}
 	if engine.Campaign(campaignID).Totals().Booked == 0 {
 		return errors.New("nothing was recovered")
 	}
 	return errors.Join(json.NewEncoder(out).Encode(&r), log.Close())
+}
+
+// residentNow is this process's memory as it is, in bytes.
+func residentNow() (float64, error) {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, fmt.Errorf("read memory: %w", err)
+	}
+	kib, err := strconv.ParseFloat(strings.TrimSuffix(procField(text, "VmRSS"), " kB"), 64)
+	return kib * 1024, err
 }
 
 func sizeOf(dir string) (bytes int64) {

@@ -62,11 +62,7 @@ func set[T any](p *pages[T], page int, data []byte, size int, decode func(*T, []
 // need, and what is known of all holds together. Every page is marked for every
 // store. An error says that rows point to where there are none.
 func (s *Shard) Restored() error {
-	size := 16
-	for 3*size < 4*int(s.people.n) {
-		size *= 2
-	}
-	s.index = make([]uint32, size)
+	s.index = make([]uint32, max(16, int(s.people.n)*3/2)) // two thirds in use: room for some more
 	for row := Row(1); row <= s.people.n; row++ {
 		person := s.people.at(row)
 		if person.Bookings > s.bookings.n || person.Hold > s.holds.n {

@@ -53,7 +53,7 @@ type Shard struct {
 	Scratch event.Record // the record that the lock's holder is making, so that none is allocated
 
 	counts   []Count  // by cohort
-	index    []uint32 // tag<<24 | Row, 0: free; len is a power of two, at most 3/4 are in use
+	index    []uint32 // tag<<24 | Row, 0: free; at most 3/4 are in use
 	people   pages[Person]
 	bookings pages[Booking]
 	holds    pages[Hold]
@@ -78,10 +78,20 @@ const (
 	MaxPeople = rowMask
 )
 
-// home returns where key's search starts and the tag that tells most other
-// keys apart without a look at their rows. Byte 0 chose the shard.
-func home(key *event.PersonKey) (start, tag uint32) {
-	return binary.LittleEndian.Uint32(key[4:]), uint32(key[1]) << rowBits
+// home returns where in the index key's search starts and the tag that tells most
+// other keys apart without a look at their rows. Byte 0 chose the shard.
+func (s *Shard) home(key *event.PersonKey) (start int, tag uint32) {
+	// The hash's share of its range is the start's share of the index.
+	hash := uint64(binary.LittleEndian.Uint32(key[4:]))
+	return int(hash * uint64(len(s.index)) >> 32), uint32(key[1]) << rowBits
+}
+
+// next is the entry that a search looks at behind i.
+func (s *Shard) next(i int) int {
+	if i++; i < len(s.index) {
+		return i
+	}
+	return 0
 }
 
 // Find returns key's row, or 0.
@@ -89,9 +99,8 @@ func (s *Shard) Find(key event.PersonKey) Row {
 	if len(s.index) == 0 {
 		return 0
 	}
-	mask := uint32(len(s.index) - 1)
-	start, tag := home(&key)
-	for i := start & mask; ; i = (i + 1) & mask {
+	start, tag := s.home(&key)
+	for i := start; ; i = s.next(i) {
 		entry := s.index[i]
 		if entry == 0 {
 			return 0
@@ -124,19 +133,19 @@ func (s *Shard) Add(key event.PersonKey) Row {
 	return row
 }
 
+// grow makes the index half as long again, so that never less than half of it is
+// in use: of one that doubles, up to five eighths may be free.
 func (s *Shard) grow() {
-	s.index = make([]uint32, max(16, 2*len(s.index)))
+	s.index = make([]uint32, max(16, len(s.index)+len(s.index)/2))
 	for row := Row(1); row <= s.people.n; row++ {
 		s.insert(row, s.people.at(row).Key)
 	}
 }
 
 func (s *Shard) insert(row Row, key event.PersonKey) {
-	mask := uint32(len(s.index) - 1)
-	start, tag := home(&key)
-	i := start & mask
+	i, tag := s.home(&key)
 	for s.index[i] != 0 {
-		i = (i + 1) & mask
+		i = s.next(i)
 	}
 	s.index[i] = tag | uint32(row)
 }

@@ -104,6 +104,9 @@ func (c *copying) live(ctx context.Context) error {
 
 // filesOf lists all files of a data directory that a copy of it needs.
 func filesOf(dir string) ([]wal.LogFile, error) {
+	if err := finished(dir); err != nil {
+		return nil, err
+	}
 	files, err := wal.Files(dir)
 	if err != nil {
 		return nil, err
@@ -282,12 +285,17 @@ func syncTree(dir string) error {
 		if err != nil || !entry.IsDir() && entry.Name() != listName {
 			return err
 		}
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		return errors.Join(f.Sync(), f.Close())
+		return syncDir(path)
 	})
+}
+
+// syncDir makes the names in a directory durable; of a file, what is in it.
+func syncDir(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 func readContents(dir string) (Contents, error) {

@@ -13,8 +13,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -87,7 +89,8 @@ type Unusable struct {
 // empty, to its end, and repairs a torn tail. Errors are those of wal.Open and
 // of State.Apply; state is useless after one. A snapshot that is damaged is
 // passed over and reported, and is an error only where the log does not reach
-// back far enough without it. It ends with ctx. progress may be nil.
+// back far enough without it. One that a restore did not finish is refused with
+// ErrUnfinished. It ends with ctx. progress may be nil.
 func Open(ctx context.Context, dir string, o wal.Options, state State, progress func(Progress)) (*wal.Log, Report, error) {
 	r := &run{ctx: ctx, dir: dir, state: state, progress: progress}
 	o.Base = r.base
@@ -97,6 +100,9 @@ func Open(ctx context.Context, dir string, o wal.Options, state State, progress 
 		return nil, r.report, fmt.Errorf("recover: %w", r.explain(err))
 	}
 	state.Settle()
+	if r.report.Snapshot != nil {
+		debug.FreeOSMemory() // what reading the snapshot took is not needed again
+	}
 	return l, r.report, nil
 }
 
@@ -161,7 +167,7 @@ func NewKeeper(dir string, l *wal.Log, source snapshot.Source, plan snapshot.Pla
 func (r *run) base(id wal.Identity, removed, limit event.Seq) (from, newest event.Seq, err error) {
 	r.state.Reset()
 	r.report = Report{}
-	if err := context.Cause(r.ctx); err != nil {
+	if err := errors.Join(context.Cause(r.ctx), finished(r.dir)); err != nil {
 		return 0, 0, err
 	}
 	if r.only == withoutSnapshot {

@@ -45,20 +45,15 @@ func (u Until) passed(seq event.Seq, r *event.Record) bool {
 // was at a moment: from is a backup, or a data directory that no server uses.
 // It is opened as a server would, so a torn tail is repaired, and recovered into
 // state, which must be empty. A backup's files are compared with its list.
-// Nothing is changed in from. Where no snapshot is old enough for the moment,
+// Nothing is changed in from. A restore that is cut short leaves a directory
+// that nothing opens (ErrUnfinished). Where no snapshot is old enough for the moment,
 // and the log does not begin with record 1, the error says from when on it can
 // be restored.
 func Restore(ctx context.Context, from, to string, until Until, state State) (Report, error) {
 	if err := emptyDir(to); err != nil {
 		return Report{}, fmt.Errorf("restore: %w", err)
 	}
-	var err error
-	if until.end() {
-		err = restoreAll(ctx, from, to)
-	} else {
-		err = restoreUntil(ctx, from, to, until)
-	}
-	if err != nil {
+	if err := fillFrom(ctx, from, to, until); err != nil {
 		return Report{}, fmt.Errorf("restore %s: %w", from, err)
 	}
 	l, report, err := Open(ctx, to, wal.Options{AnyIdentity: true, MustExist: true}, state, nil)
@@ -66,6 +61,22 @@ func Restore(ctx context.Context, from, to string, until Until, state State) (Re
 		return report, err
 	}
 	return report, l.Close()
+}
+
+// fillFrom puts there what is to be restored. Until it is complete nobody opens
+// what is there.
+func fillFrom(ctx context.Context, from, to string, until Until) error {
+	if err := beginRestoring(to); err != nil {
+		return err
+	}
+	restore := restoreAll
+	if !until.end() {
+		restore = func(ctx context.Context, from, to string) error { return restoreUntil(ctx, from, to, until) }
+	}
+	if err := restore(ctx, from, to); err != nil {
+		return err
+	}
+	return endRestoring(to)
 }
 
 // restoreAll copies everything.

@@ -52,47 +52,59 @@ type server struct {
 // serve recovers dir, which may be new.
 func serve(t testing.TB, dir string, plan snapshot.Plan) (*server, recovery.Report) {
 	t.Helper()
-	s := &server{t: t, dir: dir, engine: core.New(), now: opens}
-	l, report, err := recovery.Open(context.Background(), dir, wal.Options{SegmentSize: 4 << 10}, s.engine, nil)
+	s, report, err := start(dir, plan)
 	if err != nil {
 		t.Fatal(err)
+	}
+	s.t = t
+	return s, report
+}
+
+func start(dir string, plan snapshot.Plan) (*server, recovery.Report, error) {
+	s := &server{dir: dir, engine: core.New()}
+	l, report, err := recovery.Open(context.Background(), dir, wal.Options{SegmentSize: 4 << 10}, s.engine, nil)
+	if err != nil {
+		return nil, report, err
 	}
 	s.log, s.now = l, max(opens, l.NewestTime())
 	s.people = uint64(l.Durable()) * 1000
 	s.engine.Start(l)
-	if s.keeper, err = recovery.NewKeeper(dir, l, s.engine, plan, nil); err != nil {
-		t.Fatal(err)
+	if s.keeper, err = recovery.NewKeeper(dir, l, s.engine, plan, nil); err != nil || len(s.engine.Campaigns()) > 0 {
+		return s, report, err
 	}
-	if len(s.engine.Campaigns()) == 0 {
-		d, err := campaign.Parse("test.yaml", []byte(definition), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := s.engine.Define(s.now, d); err != nil {
-			t.Fatal(err)
-		}
+	d, err := campaign.Parse("test.yaml", []byte(definition), nil)
+	if err == nil {
+		_, _, err = s.engine.Define(s.now, d)
 	}
-	return s, report
+	return s, report, err
 }
 
 // book books n people, a second after each other.
 func (s *server) book(n int) {
 	s.t.Helper()
-	born, _ := campaign.ParseDate("1965-05-05")
 	for range n {
-		s.people++
-		s.now += 1000
-		var key event.PersonKey
-		binary.LittleEndian.PutUint64(key[:], s.people*0x9e3779b97f4a7c15)
-		c := core.Command{Op: core.Book, Person: key, Born: born, Slot: event.SlotID(s.people % 96)}
-		out, err := s.engine.Do(s.now, &c)
-		if err == nil {
-			err = s.engine.Wait(out.Seq)
-		}
-		if err != nil {
+		if _, err := s.bookOne(); err != nil {
 			s.t.Fatal(err)
 		}
 	}
+}
+
+// bookOne books for somebody new and waits until that is durable.
+func (s *server) bookOne() (event.Seq, error) {
+	born, err := campaign.ParseDate("1965-05-05")
+	if err != nil {
+		return 0, err
+	}
+	s.people++
+	s.now += 1000
+	var key event.PersonKey
+	binary.LittleEndian.PutUint64(key[:], s.people*0x9e3779b97f4a7c15)
+	c := core.Command{Op: core.Book, Person: key, Born: born, Slot: event.SlotID(s.people % 96)}
+	out, err := s.engine.Do(s.now, &c)
+	if err == nil {
+		err = s.engine.Wait(out.Seq)
+	}
+	return out.Seq, err
 }
 
 func (s *server) round() {

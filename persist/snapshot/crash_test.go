@@ -90,19 +90,20 @@ func (p *power) String() string { return "power" }
 // snapshot that is sealed must lead to the state of the whole log, and there
 // must be one wherever log was removed.
 func TestCrashes(t *testing.T) {
+	t.Parallel()
+	const perState = 20
 	points, seed := crashPoints(t), uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 1))
-	for done := 0; done < points; {
-		done += crashes(t, rng, min(20, points-done))
-		if t.Failed() {
-			t.Fatalf("seed %d", seed)
-		}
+	for n := 0; n*perState < points; n++ {
+		t.Run(strconv.Itoa(n), func(t *testing.T) {
+			t.Parallel()
+			crashes(t, rand.New(rand.NewPCG(seed, uint64(n))), min(perState, points-n*perState))
+		})
 	}
 }
 
-// crashes takes one state through some crashes and returns how many there were.
-func crashes(t *testing.T, rng *rand.Rand, count int) int {
+// crashes takes one state through that many crashes.
+func crashes(t *testing.T, rng *rand.Rand, count int) {
 	s, fs := newStand(t), vfs.NewCrashableMem()
 	s.define(t, "first", 300)
 	root, err := fs.OpenDir("/")
@@ -110,7 +111,7 @@ func crashes(t *testing.T, rng *rand.Rand, count int) int {
 		t.Fatal(err) // whoever makes a data directory makes its name durable
 	}
 	removed := &atomic.Uint64{}
-	for n := range count {
+	for range count {
 		p := &power{fs: fs, rng: rng, removed: removed, records: func() int { return int(s.journal.Durable()) }}
 		p.left.Store(1 + rng.Int64N(400))
 		d := at(errorfs.Wrap(fs, p))
@@ -128,14 +129,13 @@ func crashes(t *testing.T, rng *rand.Rand, count int) int {
 		s.journal.records = s.journal.records[:p.lost.records]
 		e := afterCrash(t, fs, p.lost.removed, s.journal.records)
 		if t.Failed() {
-			return n + 1
+			return
 		}
 		removed = &atomic.Uint64{}
 		removed.Store(uint64(p.lost.removed))
 		s.engine = e
 		s.engine.Start(s.journal)
 	}
-	return count
 }
 
 // afterCrash recovers from every snapshot there is and returns the state of the
@@ -194,6 +194,7 @@ func afterCrash(t *testing.T, fs vfs.FS, removed event.Seq, records []event.Reco
 // full or failing disk would: the keeper goes on, no log goes in a round that
 // failed, and afterwards all is well.
 func TestFailuresNeverRemoveLog(t *testing.T) {
+	t.Parallel()
 	for nth := int64(1); nth < 300; nth += 7 {
 		s, fs := newStand(t), vfs.NewMem()
 		s.define(t, "first", 300)
@@ -242,6 +243,7 @@ func TestFailuresNeverRemoveLog(t *testing.T) {
 // an error and without removing log, and once the disk takes writes again a
 // snapshot succeeds.
 func TestAFullDisk(t *testing.T) {
+	t.Parallel()
 	s, fs := newStand(t), vfs.NewMem()
 	s.define(t, "first", 300)
 	var full atomic.Bool
@@ -287,6 +289,7 @@ func TestAFullDisk(t *testing.T) {
 // snapshot in turn: Verify names it, and Load either notices or restores
 // nothing but the state that it is.
 func TestDamageOfEveryFile(t *testing.T) {
+	t.Parallel()
 	build := func() (*stand, *vfs.MemFS, *snapshot.Dir) {
 		s, fs := newStand(t), vfs.NewMem()
 		s.define(t, "first", 300)
@@ -398,6 +401,7 @@ func damage(t *testing.T, fs *vfs.MemFS, file, harm string, rng *rand.Rand) bool
 // TestOldFilesAreNoticed puts back the files of an earlier snapshot under a
 // newer seal, all of them and each alone.
 func TestOldFilesAreNoticed(t *testing.T) {
+	t.Parallel()
 	s, fs := newStand(t), vfs.NewMem()
 	s.define(t, "first", 300)
 	s.work(t, 50)

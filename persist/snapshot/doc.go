@@ -50,6 +50,11 @@
 // until the store is closed and the snapshot counts as failed (fuse). And
 // compactions run when they are told to, after the pages (compactions).
 //
+// A snapshot must not be felt by those who wait for the log. So all of it goes
+// in steps of some hundred kilobytes with rests between them: the copying and
+// the reading back by their share of a processor (Pacer), and what Pebble writes
+// by itself by its bytes (paced).
+//
 // # Not protected against
 //
 // Anybody who can write to the directory: the hashes are not keyed. A defect in

@@ -36,7 +36,7 @@ func (d *Dir) readFiles(ctx context.Context, name string, pace Pace) ([]FileSeal
 	}
 	slices.Sort(names)
 	files := make([]FileSeal, 0, len(names))
-	pacer, buf := NewPacer(pace), make([]byte, 1<<20)
+	pacer, buf := NewPacer(pace), make([]byte, restEvery)
 	for _, file := range names {
 		size, hash, err := d.readHash(ctx, d.fs.PathJoin(d.store(name), file), buf, pacer)
 		if err != nil {

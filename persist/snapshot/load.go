@@ -140,7 +140,7 @@ func (r *reading) damage(part *core.Part, what string) *Damage {
 func (r *reading) run(ctx context.Context, workers int, p *Pacer) error {
 	var scratch header
 	for n := 0; n < len(r.seal.Parts); n += core.PartsPerCampaign {
-		if _, err := r.part(ctx, n, &scratch); err != nil {
+		if err := r.part(ctx, n, &scratch, p); err != nil {
 			return err
 		}
 	}
@@ -169,63 +169,76 @@ func (r *reading) work(ctx context.Context, next *atomic.Int64, p *Pacer) error 
 		if n%core.PartsPerCampaign == 0 {
 			continue
 		}
-		bytes, err := r.part(ctx, n, &scratch)
-		if err == nil && p != nil {
-			err = p.Rest(ctx, int(bytes))
-		}
-		if err != nil {
+		if err := r.part(ctx, n, &scratch, p); err != nil {
 			return err
 		}
 	}
 }
 
-// part reads one part and restores it.
-func (r *reading) part(ctx context.Context, n int, h *header) (bytes int64, err error) {
+// part reads one part, at a pace where p is not nil, and restores it.
+func (r *reading) part(ctx context.Context, n int, h *header, p *Pacer) (err error) {
 	if err := context.Cause(ctx); err != nil {
-		return 0, err
+		return err
 	}
 	part := partOf(n)
 	lower, upper := bounds(part)
 	it, err := r.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
-		return 0, r.dir.damaged(r.store, err)
+		return r.dir.damaged(r.store, err)
 	}
 	defer func() {
 		var known *Damage
-		if err = errors.Join(err, it.Close()); err != nil && !errors.As(err, &known) {
+		if err = errors.Join(err, it.Close()); err != nil && ctx.Err() == nil && !errors.As(err, &known) {
 			err = r.damage(&part, err.Error())
 		}
 	}()
 	if err := r.header(it, n, part, h); err != nil {
-		return 0, err
+		return err
 	}
 	var restoring *core.Restoring
 	if r.restore != nil {
 		if restoring, err = r.restore(part, h.own); err != nil {
-			return 0, err
+			return err
 		}
 	}
+	if err := r.pages(ctx, it, part, h, restoring, p); err != nil {
+		return err
+	}
+	if it.Next() {
+		return r.damage(&part, "it has a page that its header does not name")
+	}
+	if restoring == nil {
+		return it.Error()
+	}
+	return errors.Join(it.Error(), restoring.Done())
+}
+
+// pages reads the pages that a part's header names, in their order.
+func (r *reading) pages(ctx context.Context, it *pebble.Iterator, part core.Part, h *header, restoring *core.Restoring, p *Pacer) error {
+	bytes, rested := 0, 0
 	for _, want := range h.pages {
 		data, err := r.page(it, part, want)
 		if err != nil {
-			return bytes, err
+			return err
 		}
-		bytes += int64(len(data))
-		if restoring == nil {
-			continue
+		bytes += len(data)
+		if restoring != nil {
+			if err := restoring.Page(want.kind, int(want.page), data); err != nil {
+				return err
+			}
 		}
-		if err := restoring.Page(want.kind, int(want.page), data); err != nil {
-			return bytes, err
+		if p != nil && bytes-rested >= restEvery {
+			if err := p.Rest(ctx, bytes-rested); err != nil {
+				return err
+			}
+			rested = bytes
 		}
 	}
-	if it.Next() {
-		return bytes, r.damage(&part, "it has a page that its header does not name")
+	r.tell(int64(bytes))
+	if p == nil {
+		return nil
 	}
-	r.tell(bytes)
-	if restoring == nil {
-		return bytes, it.Error()
-	}
-	return bytes, errors.Join(it.Error(), restoring.Done())
+	return p.Rest(ctx, bytes-rested)
 }
 
 // header reads the header of the part with seal n.

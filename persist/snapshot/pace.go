@@ -21,6 +21,14 @@ type Pacer struct {
 // NewPacer returns a pacer whose first step begins now.
 func NewPacer(p Pace) *Pacer { return &Pacer{pace: p, begun: time.Now()} }
 
+// restEvery is how many bytes a step deals with, about: some hundred
+// microseconds' work, and less than a disk writes out beside the log's sync.
+const restEvery = 256 << 10
+
+// Waited takes the time since then, which was spent waiting for others, out of
+// the step.
+func (p *Pacer) Waited(since time.Time) { p.begun = p.begun.Add(time.Since(since)) }
+
 // Rest ends a step that dealt with that many bytes, and waits until the next
 // may begin. It returns the context's error where that ends first.
 func (p *Pacer) Rest(ctx context.Context, bytes int) error {

@@ -169,6 +169,7 @@ func take(t testing.TB, d *snapshot.Dir, store int, generation uint64, s *stand)
 // TestTakeAndLoad takes snapshots in turn while the state goes on, and expects
 // from each, with the records behind it, the state as it is.
 func TestTakeAndLoad(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
 		s, fs := newStand(t), vfs.NewMem()
 		d := at(fs)
@@ -198,6 +199,7 @@ func TestTakeAndLoad(t *testing.T) {
 // TestASecondSnapshotIsSmall sees that only what changed is written, also after
 // a start, when everything is looked at.
 func TestASecondSnapshotIsSmall(t *testing.T) {
+	t.Parallel()
 	s, d := newStand(t), at(vfs.NewMem())
 	s.define(t, "first", 1000)
 	s.work(t, 20_000)
@@ -222,6 +224,7 @@ func TestASecondSnapshotIsSmall(t *testing.T) {
 }
 
 func TestTakeWaitsForTheJournal(t *testing.T) {
+	t.Parallel()
 	s, d := newStand(t), at(vfs.NewMem())
 	s.define(t, "first", 1000)
 	s.journal.broken = core.ErrOutcomeUnknown
@@ -236,6 +239,7 @@ func TestTakeWaitsForTheJournal(t *testing.T) {
 }
 
 func TestTakeEndsWithItsContext(t *testing.T) {
+	t.Parallel()
 	s, d := newStand(t), at(vfs.NewMem())
 	s.define(t, "first", 1000)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -135,12 +135,14 @@ const (
 )
 
 // open opens a store to be read.
-func (d *Dir) open(name string) (*database, error) { return d.openWith(name, true, Pace{}) }
+func (d *Dir) open(name string) (*database, error) {
+	return d.openWith(context.Background(), name, true, Pace{})
+}
 
 // openWith opens a store; one that is to be written is made where it is not
-// there.
-func (d *Dir) openWith(name string, readOnly bool, pace Pace) (*database, error) {
-	db := &database{fuse: &fuse{FS: d.fs, alarm: d.alarm}, compact: newCompactions(pace)}
+// there, and written at that pace until ctx ends.
+func (d *Dir) openWith(ctx context.Context, name string, readOnly bool, pace Pace) (*database, error) {
+	db := &database{fuse: &fuse{FS: paced{d.fs, ctx, pace.BytesPerSecond}, alarm: d.alarm}, compact: newCompactions()}
 	var err error
 	if db.DB, err = pebble.Open(d.store(name), db.options(readOnly)); err != nil {
 		return nil, errors.Join(err, db.fuse.blown())
@@ -156,7 +158,7 @@ func (db *database) options(readOnly bool) *pebble.Options {
 		DisableTableStats:  true, // read in the background, for deletions that there are none of
 		CacheSize:          cacheSize,
 		MemTableSize:       memTableSize,
-		BytesPerSync:       1 << 20,
+		BytesPerSync:       restEvery,
 		Logger:             quiet{db.fuse},
 		EventListener: &pebble.EventListener{
 			BackgroundError: db.fuse.blow,

@@ -22,6 +22,9 @@ const (
 	roundsMax   = 64
 )
 
+// batchKept is how large a part's batch may have been to be used for the next.
+const batchKept = 8 << 20 // bytes
+
 // Taken says what a snapshot cost.
 type Taken struct {
 	Seal     *Seal
@@ -106,6 +109,7 @@ type taking struct {
 	seal    *Seal
 	taken   Taken
 
+	batch    *pebble.Batch // one part's; reused
 	copy     core.Copy
 	header   header
 	key, buf []byte
@@ -113,11 +117,12 @@ type taking struct {
 
 // run writes the store.
 func (t *taking) run(ctx context.Context, pace Pace) (err error) {
-	if t.db, err = t.dir.openWith(storeNames[t.store], false, pace); err != nil {
+	if t.db, err = t.dir.openWith(ctx, storeNames[t.store], false, pace); err != nil {
 		return err
 	}
+	t.batch = t.db.NewBatch(pebble.WithMaxRetainedSizeBytes(batchKept))
 	err = t.parts(ctx)
-	return errors.Join(err, t.db.Close())
+	return errors.Join(err, t.batch.Close(), t.db.Close())
 }
 
 func (t *taking) parts(ctx context.Context) error {
@@ -125,12 +130,8 @@ func (t *taking) parts(ctx context.Context) error {
 		if err := t.db.fuse.blown(); err != nil {
 			return err // and copy nothing more: another may be about to
 		}
-		bytes, err := t.part(partOf(n))
-		if err != nil {
+		if err := t.part(ctx, partOf(n)); err != nil {
 			return fmt.Errorf("%v: %w", partOf(n), err)
-		}
-		if err := t.pacer.Rest(ctx, bytes); err != nil {
-			return err
 		}
 	}
 	if err := t.db.Set(sealKey, t.seal.append(nil), pebble.NoSync); err != nil {
@@ -139,40 +140,50 @@ func (t *taking) parts(ctx context.Context) error {
 	return t.db.flush(ctx)
 }
 
-// part stores what changed of one part and returns how much was copied.
-func (t *taking) part(p core.Part) (bytes int, err error) {
+// part stores what changed of one part.
+func (t *taking) part(ctx context.Context, p core.Part) error {
 	t.copyPart(p)
 	if err := t.stored(p); err != nil {
-		return 0, err
+		return err
 	}
 	// A crash must not take from the log what the store has.
+	asked := time.Now()
 	if err := t.journal.Wait(t.copy.Newest); err != nil {
-		return 0, fmt.Errorf("wait for record %d: %w", t.copy.Newest, err)
+		return fmt.Errorf("wait for record %d: %w", t.copy.Newest, err)
 	}
-	batch := t.db.NewBatch()
-	defer func() { err = errors.Join(err, batch.Close()) }()
+	t.pacer.Waited(asked)
+	t.batch.Reset()
+	bytes, err := 0, error(nil) // since the last rest
 	t.buf, err = t.copy.Each(t.buf, func(kind core.PageKind, page int, data []byte) error {
-		bytes += len(data)
+		t.taken.Copied += int64(len(data))
+		if bytes += len(data); bytes >= restEvery {
+			if err := t.pacer.Rest(ctx, bytes); err != nil {
+				return err
+			}
+			bytes = 0
+		}
 		if !t.header.set(pageHash{kind, uint32(page), xxh3.Hash(data)}) {
 			return nil
 		}
 		t.taken.Written += int64(len(data))
 		t.key = appendKey(t.key[:0], p, kind, page)
-		return batch.Set(t.key, data, nil)
+		return t.batch.Set(t.key, data, nil)
 	})
 	if err != nil {
-		return bytes, err
+		return err
 	}
-	t.taken.Copied += int64(bytes)
 	t.header.newest, t.header.own = t.copy.Newest, append(t.header.own[:0], t.copy.Header...)
 	value := t.header.append(nil)
 	t.key = appendKey(t.key[:0], p, kindHeader, 0)
-	if err := batch.Set(t.key, value, nil); err != nil {
-		return bytes, err
+	if err := t.batch.Set(t.key, value, nil); err != nil {
+		return err
 	}
 	t.seal.Parts = append(t.seal.Parts, PartSeal{t.copy.Newest, hash128(value)})
 	t.seal.Pages += int64(len(t.header.pages))
-	return bytes, batch.Commit(pebble.NoSync)
+	if err := t.batch.Commit(pebble.NoSync); err != nil {
+		return err
+	}
+	return t.pacer.Rest(ctx, bytes)
 }
 
 // copyPart copies what changed of a part, some pages at a time.
