@@ -38,6 +38,10 @@
 // nothing (relief.go): leaving connections unread for a while after a refusal,
 // and taking new ones at a pace.
 //
+// Settings.Spared keeps the queue's cut from classes that a loop has another way
+// with: package reactor sets their requests aside, unread, where there are too
+// many, which costs nothing, and refuses what becomes stale there.
+//
 // # Invariants
 //
 //  1. Of two requests of the same cohort in the same interval, both of which
