@@ -115,7 +115,7 @@ flood: ## Hold 20,000 descriptors of a server idle, slow and half open while peo
 .PHONY: surge
 surge: build ## Ten million requests from start to judged report (SURGE="--kill-every 2m")
 	@mkdir -p out
-	bin/weirload run --scenario opening-2021-07-19 --out out/surge.json --html out/surge.html --hlog out/surge.hlog $(SURGE) </dev/null
+	bin/weirload run --scenario opening-2021-07-19 --out out/surge.json --html out/surge.html --svg out/surge.svg --hlog out/surge.hlog $(SURGE) </dev/null
 
 .PHONY: fairness
 fairness: build ## A line of 200,000 people with draw, kills and pauses, every turn of it judged (FAIRNESS="--seed 7")

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -12,7 +13,7 @@ import (
 )
 
 func reportCommand() *cobra.Command {
-	var page string
+	var page, picture string
 	cmd := &cobra.Command{
 		Use:   "report FILE [FILE]",
 		Short: "Print the report of a run, or compare two",
@@ -30,13 +31,14 @@ first.`,
 				if err := first.Print(cmd.OutOrStdout()); err != nil {
 					return err
 				}
-				if err := intoFile(page, first.HTML); err != nil || first.Passed() {
+				err := errors.Join(intoFile(page, first.HTML), intoFile(picture, first.Picture))
+				if err != nil || first.Passed() {
 					return err
 				}
 				return errReported
 			}
-			if page != "" {
-				return usagef("--html is for one report")
+			if page != "" || picture != "" {
+				return usagef("--html and --svg are for one report")
 			}
 			second, err := report.Load(args[1])
 			if err != nil {
@@ -46,6 +48,7 @@ first.`,
 		},
 	}
 	cmd.Flags().StringVar(&page, "html", "", "`file` for the report as a page")
+	cmd.Flags().StringVar(&picture, "svg", "", "`file` for its first pictures as SVG")
 	return cmd
 }
 

@@ -37,6 +37,7 @@ type runFlags struct {
 	json      bool
 	out       string
 	html      string
+	svg       string
 	hlog      string
 	line      string
 
@@ -84,6 +85,7 @@ A run that could not offer what the scenario asks for is not valid and says so.`
 	fs.BoolVar(&f.json, "json", false, "print the report as JSON")
 	fs.StringVar(&f.out, "out", "", "`file` for the report as JSON")
 	fs.StringVar(&f.html, "html", "", "`file` for the report as a page")
+	fs.StringVar(&f.svg, "svg", "", "`file` for the report's first pictures as SVG")
 	fs.StringVar(&f.hlog, "hlog", "", "`file` for the latency histograms (HdrHistogram log)")
 	fs.StringVar(&f.line, "line", "", "wait in line: `order` draw or arrival, or off (default: the scenario's)")
 	fs.StringVar(&f.target, "target", "", "`URL` of a server that runs")
@@ -235,6 +237,7 @@ func (f *runFlags) write(stdout io.Writer, r *report.Report, result *openloop.Re
 		show(stdout),
 		intoFile(f.out, r.Write),
 		intoFile(f.html, r.HTML),
+		intoFile(f.svg, r.Picture),
 		intoFile(f.hlog, func(to io.Writer) error { return report.WriteHistograms(to, r.Started, result) }),
 	)
 }

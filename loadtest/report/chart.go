@@ -48,16 +48,20 @@ var (
 
 // SVG draws the chart.
 func (c *chart) SVG() template.HTML {
+	return template.HTML(fmt.Sprintf(`<svg viewBox="0 0 %g %g" role="img" aria-label="%s">%s</svg>`,
+		width, height, html.EscapeString(c.Title), c.draw())) // every text in it is escaped
+}
+
+// draw draws what stands in the chart's frame.
+func (c *chart) draw() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg viewBox="0 0 %g %g" role="img" aria-label="%s">`, width, height, html.EscapeString(c.Title))
 	low, high := c.bounds()
 	c.drawAxes(&b, low, high)
 	c.drawMarks(&b)
 	for i := range c.lines {
 		c.drawLine(&b, i, low, high)
 	}
-	b.WriteString("</svg>")
-	return template.HTML(b.String()) // every text in it is escaped
+	return b.String()
 }
 
 // bounds are those of y: round numbers, from 0 unless logarithmic.

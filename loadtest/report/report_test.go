@@ -2,7 +2,9 @@ package report
 
 import (
 	"bytes"
+	"encoding/xml"
 	"errors"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -89,6 +91,35 @@ func TestPageIsWholeAndEscaped(t *testing.T) {
 	}
 	if strings.Count(text, "<svg") != strings.Count(text, "</svg>") || strings.Count(text, "<svg") != len(r.charts()) {
 		t.Error("pictures are missing")
+	}
+}
+
+// TestThePictureIsAnSVGOfItsOwn: well formed, escaped, and of numbers alone.
+func TestThePictureIsAnSVGOfItsOwn(t *testing.T) {
+	empty := &Report{About: `<&"`}
+	for _, r := range []*Report{sampleReport(), empty} {
+		var picture strings.Builder
+		if err := r.Picture(&picture); err != nil {
+			t.Fatal(err)
+		}
+		texts, paths := 0, 0
+		for in := xml.NewDecoder(strings.NewReader(picture.String())); ; {
+			token, err := in.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%v in %s", err, picture.String())
+			}
+			if e, ok := token.(xml.StartElement); ok && e.Name.Local == "text" {
+				texts++
+			} else if ok && e.Name.Local == "path" {
+				paths++
+			}
+		}
+		if texts < pictureCharts || r != empty && paths < pictureCharts || strings.Contains(picture.String(), "NaN") {
+			t.Errorf("%d texts and %d paths in %s", texts, paths, picture.String())
+		}
 	}
 }
 
