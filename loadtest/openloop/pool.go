@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -25,7 +26,7 @@ type pool struct {
 	epoll      int // -1: closed
 	conns      []conn
 	free       []int32 // places without a connection
-	idle       []int32 // the one used last is taken first
+	idle       []int32 // the one used last is the last, and taken first; gone: where one was dropped, but never the last
 	open       int
 	connecting int
 	dials      int           // so far
@@ -125,8 +126,16 @@ func (p *pool) took(c *conn) {
 	c.state = busy
 }
 
+// gone stands in pool.idle for a connection that was dropped. Filling its place
+// with another would bring one up that has not been used for long, which the
+// server may be closing just then.
+const gone = -1
+
 // rest puts a connection among the idle ones.
 func (p *pool) rest(at int) {
+	if len(p.idle) >= 2*len(p.conns) {
+		p.closeUp()
+	}
 	c := &p.conns[at]
 	c.state, c.idleAt = idle, len(p.idle)
 	p.idle = append(p.idle, int32(at))
@@ -140,8 +149,24 @@ func (p *pool) wakeIdle() (at int, ok bool) {
 	}
 	at = int(p.idle[n-1])
 	p.idle = p.idle[:n-1]
+	p.trim()
 	p.conns[at].state = busy
 	return at, true
+}
+
+// trim makes the last of idle one that is there.
+func (p *pool) trim() {
+	for n := len(p.idle); n > 0 && p.idle[n-1] == gone; n-- {
+		p.idle = p.idle[:n-1]
+	}
+}
+
+// closeUp takes those that are gone out of idle.
+func (p *pool) closeUp() {
+	p.idle = slices.DeleteFunc(p.idle, func(at int32) bool { return at == gone })
+	for i, at := range p.idle {
+		p.conns[at].idleAt = i
+	}
 }
 
 // drop closes a connection, whatever it does, and frees its place.
@@ -151,10 +176,8 @@ func (p *pool) drop(at int) {
 	case connecting:
 		p.connecting--
 	case idle:
-		last := p.idle[len(p.idle)-1]
-		p.idle[c.idleAt] = last
-		p.conns[last].idleAt = c.idleAt
-		p.idle = p.idle[:len(p.idle)-1]
+		p.idle[c.idleAt] = gone
+		p.trim()
 	}
 	_ = unix.Close(c.fd)
 	*c = conn{fd: -1, generation: c.generation + 1}
