@@ -133,10 +133,10 @@ func (s *Shard) Add(key event.PersonKey) Row {
 	return row
 }
 
-// grow makes the index half as long again, so that never less than half of it is
-// in use: of one that doubles, up to five eighths may be free.
+// grow makes the index twice as long: by half, rows would be entered anew twice
+// as often, which took a tenth of the bookings.
 func (s *Shard) grow() {
-	s.index = make([]uint32, max(16, len(s.index)+len(s.index)/2))
+	s.index = make([]uint32, max(16, 2*len(s.index)))
 	for row := Row(1); row <= s.people.n; row++ {
 		s.insert(row, s.people.at(row).Key)
 	}
