@@ -47,7 +47,7 @@ const (
 	recoverWithin  = 5 * time.Second
 	readyTimeout   = time.Minute
 	groupName      = "weir-overload"
-	capacityPeople = 60_000
+	capacityPeople = 150_000
 )
 
 // Run measures and returns what it found, with every threshold checked. It

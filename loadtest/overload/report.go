@@ -88,6 +88,8 @@ type Storm struct {
 	Requests int64 `json:"requests"`
 	Booked   int64 `json:"booked"`
 	Left     int64 `json:"left"` // people who gave up for good
+
+	Outcomes map[string]int64 `json:"outcomes"` // of bookings asked for behind the pulse, by status and code, or what failed
 	Recovery
 	Measured
 }
@@ -170,8 +172,8 @@ func (f *Fall) String() string {
 }
 
 func (s *Storm) String() string {
-	return fmt.Sprintf("storm of %d requests of %d people (%d booked, %d left), behind the pulse, goodput of those who come: %s",
-		s.Requests, s.People, s.Booked, s.Left, s.Recovery)
+	return fmt.Sprintf("storm of %d requests of %d people (%d booked, %d left), behind the pulse, goodput of those who come: %s; %s",
+		s.Requests, s.People, s.Booked, s.Left, s.Recovery, outcomesText(s.Outcomes))
 }
 
 func (r Recovery) String() string {

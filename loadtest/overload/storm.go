@@ -36,7 +36,7 @@ func (r *runner) storm(ctx context.Context, s *process.Server) (*Storm, error) {
 	}
 	return &Storm{
 		People: int64(len(d.people)), Requests: d.requests, Left: d.left, Booked: seen.booked,
-		Recovery: r.recovery(seen), Measured: *measured,
+		Outcomes: seen.outcomes(), Recovery: r.recovery(seen), Measured: *measured,
 	}, nil
 }
 

@@ -77,7 +77,10 @@ func (l *loop[A]) refuse(c *conn, b []byte, a admission.Answer) {
 	c.ending = c.ending || a.Close
 	g.out = g.Refusals.Append(g.out[:0], a, b, g.date)
 	if l.send(c, g.out) == nil {
-		if !c.through && !c.proxy {
+		// Who was aside has rested, in a way: the next request over the connection
+		// is not to be set aside for that.
+		rested := a.Reason == admission.Overloaded && l.now-c.ready > lastingServed
+		if !rested && !c.through && !c.proxy {
 			l.rest(c, relief.RestOf(g.turn))
 		}
 		l.answered(c)

@@ -3,10 +3,14 @@
 package reactor
 
 import (
+	"bytes"
+	"errors"
 	"net/netip"
 	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"weir/server/admission"
 )
@@ -68,23 +72,104 @@ func TestWhoWaitedTooLongIsSetAside(t *testing.T) {
 		}
 		l.ready = slices.Delete(l.ready, 0, l.turn)
 	}
-	if l.queued() {
+	if l.waits() {
 		t.Fatal("somebody is left")
 	}
 }
 
-// TestBehindForLongTheNewestAreFirst of those set aside, whatever the order in
-// which the listener gave them: one may have waited in its queue.
-func TestBehindForLongTheNewestAreFirst(t *testing.T) {
-	waited := many(3*turnMax, lateAfter+1)
-	waited[2*turnMax] = lastingFrom + 1
-	l := queue(t, waited...)
+// TestOrderAside: those set aside stand in the order of how long they waited,
+// whatever the order in which the listener gave them: one may have waited in its
+// queue.
+func TestOrderAside(t *testing.T) {
+	waited := many(3, lateAfter+1)
+	waited[2] = lastingFrom + 1
+	l := queue(t, append(waited, 0)...)
 	l.pick()
-	if len(l.whose()) != turnMax || slices.Contains(l.whose(), 2*turnMax) || l.behind != lastingFrom+1 {
-		t.Fatalf("turns of %v, behind %v", l.whose(), l.behind)
+	if l.late[0].fd != 2 || l.behind != lastingFrom+1 || !slices.Equal(l.whose(), []int{3}) {
+		t.Fatalf("the oldest aside is %d, behind %v, turns of %v", l.late[0].fd, l.behind, l.whose())
 	}
-	if l.late[0].fd != 2*turnMax {
-		t.Fatalf("the oldest set aside is %d", l.late[0].fd)
+}
+
+// TestBehindForLong: who has been aside without a break makes it so, and nobody
+// aside ends it.
+func TestBehindForLong(t *testing.T) {
+	l := queue(t, lateAfter+1, 0)
+	for step, want := range []bool{false, false, true} {
+		l.pick()
+		if l.lasting != want {
+			t.Fatalf("step %d: lasting is %v", step, l.lasting)
+		}
+		l.now += lastingFrom/2 + 1
+		l.ready = append(l.ready[:0], &conn{ready: l.now}) // somebody new, so that nobody aside has a turn
+	}
+	l.pick()
+	l.late = nil
+	l.pick()
+	if l.lasting {
+		t.Fatal("nobody is aside, and it lasts")
+	}
+	l.ready = append(l.ready[:0], &conn{ready: l.now - lateAfter - 1}, &conn{ready: l.now})
+	l.pick()
+	if l.lasting {
+		t.Fatal("who is set aside first makes it last")
+	}
+}
+
+// TestTimeToSpareBehindForLong: who has waited longest is told to come back,
+// who may still be served in time is served, and who is neither waits on without
+// the loop turning for it.
+func TestTimeToSpareBehindForLong(t *testing.T) {
+	l := queue(t)
+	l.conns = make([]*conn, 1<<16)
+	refusals, err := admission.NewRefusals(admission.Bodies{{[]byte("busy"), []byte("busy")}, {[]byte("busy"), []byte("busy")}})
+	must(t, err)
+	l.Refusals, l.lasting = refusals, true
+	l.reactor.began = time.Now().Add(-l.now)
+	peers := make([]int, 3)
+	for i, waited := range []time.Duration{spareAfter, spareAfter / 2, lastingServed / 2} {
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+		must(t, err)
+		t.Cleanup(func() { must(t, errors.Join(unix.Close(pair[0]), unix.Close(pair[1]))) })
+		_, err = unix.Write(pair[1], []byte(getText("/", "")))
+		must(t, err)
+		peers[i] = pair[1]
+		l.late = append(l.late, &conn{fd: pair[0], ready: l.now - waited, queued: true, readable: true, proxy: true})
+	}
+	served := l.late[2]
+	l.pick()
+	if len(l.late) != 1 || l.turn != 1 || l.ready[0] != served {
+		t.Fatalf("%d are left aside, turns of %v", len(l.late), l.whose())
+	}
+	answer := make([]byte, 1024)
+	if n, err := unix.Read(peers[0], answer); err != nil || !bytes.HasPrefix(answer[:n], []byte("HTTP/1.1 503 ")) || !bytes.Contains(answer[:n], []byte("\r\nRetry-After: ")) {
+		t.Fatalf("who waited longest got %q, %v", answer[:max(n, 0)], err)
+	}
+	for _, peer := range peers[1:] {
+		if n, err := unix.Read(peer, answer); !errors.Is(err, unix.EAGAIN) {
+			t.Fatalf("who waits got %q, %v", answer[:max(n, 0)], err)
+		}
+	}
+	l.ready = nil
+	if l.waits() {
+		t.Fatal("the loop turns for somebody for whom there is nothing to do")
+	}
+	l.now += spareAfter
+	if !l.waits() {
+		t.Fatal("the loop rests while somebody has to be told to come back")
+	}
+}
+
+// TestRestedTooLong: who comes to a turn having waited where nobody looked is
+// set aside, unread.
+func TestRestedTooLong(t *testing.T) {
+	l := queue(t)
+	c := &conn{fd: -1, ready: l.now - lastingServed - 1}
+	if l.tooLate(c) {
+		t.Fatal("too late to be served, where the loop is behind for a moment")
+	}
+	l.lasting = true
+	if n := l.take(c, make([]byte, 64)); n != 0 || len(l.late) != 1 || !c.queued {
+		t.Fatalf("%d bytes read, %d aside", n, len(l.late))
 	}
 }
 
@@ -99,7 +184,7 @@ func TestThoseWhoLeftAreClosed(t *testing.T) {
 	}
 	l.open = 5
 	l.pick()
-	if closed != 5 || l.open != 0 || l.queued() || l.turn != 0 {
+	if closed != 5 || l.open != 0 || l.waits() || l.turn != 0 {
 		t.Fatalf("%d of 5 closed, %d open, %d wait", closed, l.open, len(l.ready)+len(l.late))
 	}
 }

@@ -37,6 +37,7 @@ type loop[A any] struct {
 	waiter  waiter
 
 	guarding
+	aside
 	rests  restWheel
 	now    time.Duration // of the reactor, read now and then
 	polled time.Duration // when epoll was asked last
@@ -52,8 +53,6 @@ type loop[A any] struct {
 	ready    []*conn         // that may have a request, in the order in which they became so
 	turn     int             // of ready: they have theirs before the loop looks around again
 	taken    int             // ≤ turn: these have had it
-	late     []*conn         // that have waited too long for a turn in order, the oldest first
-	behind   time.Duration   // how long the oldest of late has waited; 0: there is none
 	served   int             // requests since others had the processor
 	unsent   int             // bytes in conn.out of all; ≤ unsentMax
 	events   [eventsMax]unix.EpollEvent
@@ -212,8 +211,8 @@ func (l *loop[A]) take(c *conn, b []byte) int {
 	if c.closed || c.resting || c.doing == waiting || c.doing == writing {
 		return 0
 	}
-	if l.desk != nil && l.now-c.ready > staleAfter {
-		l.dismiss(c)
+	if l.tooLate(c) {
+		l.lay(c)
 		return 0
 	}
 	n, extent := l.gather(c, b)

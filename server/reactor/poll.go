@@ -16,7 +16,7 @@ func (l *loop[A]) round() {
 	l.release()
 	l.now = l.reactor.monotonic()
 	l.adjust()
-	if l.collect() || l.queued() {
+	if l.collect() || l.waits() {
 		runtime.Gosched()
 		return
 	}
@@ -25,15 +25,12 @@ func (l *loop[A]) round() {
 		// leave: the log's writer above all.
 		runtime.Gosched()
 		l.release()
-		if l.collect() || l.queued() {
+		if l.collect() || l.waits() {
 			return
 		}
 	}
 	l.park()
 }
-
-// queued tells whether somebody waits for a turn.
-func (l *loop[A]) queued() bool { return len(l.ready)+len(l.late) > 0 }
 
 // collect takes what epoll has by now, and tells whether that was anything.
 func (l *loop[A]) collect() bool {
