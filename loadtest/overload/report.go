@@ -90,6 +90,7 @@ type Storm struct {
 	Left     int64 `json:"left"` // people who gave up for good
 
 	Outcomes map[string]int64 `json:"outcomes"` // of bookings asked for behind the pulse, by status and code, or what failed
+	Pages    map[string]int64 `json:"pages"`    // the same of the pages that were loaded between them
 	Recovery
 	Measured
 }
@@ -172,8 +173,8 @@ func (f *Fall) String() string {
 }
 
 func (s *Storm) String() string {
-	return fmt.Sprintf("storm of %d requests of %d people (%d booked, %d left), behind the pulse, goodput of those who come: %s; %s",
-		s.Requests, s.People, s.Booked, s.Left, s.Recovery, outcomesText(s.Outcomes))
+	return fmt.Sprintf("storm of %d requests of %d people (%d booked, %d left), behind the pulse, goodput of those who come: %s; %s; pages: %s",
+		s.Requests, s.People, s.Booked, s.Left, s.Recovery, outcomesText(s.Outcomes), outcomesText(s.Pages))
 }
 
 func (r Recovery) String() string {

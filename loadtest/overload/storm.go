@@ -28,7 +28,7 @@ func (r *runner) storm(ctx context.Context, s *process.Server) (*Storm, error) {
 		return nil, err
 	}
 	seen := newSheet(r.Settle + r.Step)
-	d := &impatient{stage: r.stage, curve: curve, seen: seen, first: r.next, people: make([]patience, curve.Count())}
+	d := &impatient{stage: r.stage, curve: curve, seen: seen, pages: newSheet(seen.origin), first: r.next, people: make([]patience, curve.Count())}
 	r.next += curve.Count()
 	measured, err := r.offer(ctx, s, curve, len(d.people)+1, d)
 	if err != nil {
@@ -36,7 +36,7 @@ func (r *runner) storm(ctx context.Context, s *process.Server) (*Storm, error) {
 	}
 	return &Storm{
 		People: int64(len(d.people)), Requests: d.requests, Left: d.left, Booked: seen.booked,
-		Outcomes: seen.outcomes(), Recovery: r.recovery(seen), Measured: *measured,
+		Outcomes: seen.outcomes(), Pages: d.pages.outcomes(), Recovery: r.recovery(seen), Measured: *measured,
 	}, nil
 }
 
@@ -46,6 +46,7 @@ type impatient struct {
 	stage    *stage
 	curve    *openloop.Curve
 	seen     *sheet
+	pages    *sheet
 	first    int64 // number of the first person in the stage
 	people   []patience
 	come     int64 // people so far
@@ -100,6 +101,9 @@ func (d *impatient) Compose(dst []byte, r openloop.Request) []byte {
 func (d *impatient) Ended(l *openloop.Loop, r openloop.Request, a *openloop.Answer) openloop.Label {
 	if r.Step == booking && d.seen.note(r.Due, a) || a.Failure == openloop.Cut {
 		return 0
+	}
+	if r.Step == page && r.Due >= d.seen.origin {
+		d.pages.count(a)
 	}
 	p := &d.people[r.Client-1]
 	switch {

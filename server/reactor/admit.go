@@ -79,7 +79,7 @@ func (l *loop[A]) refuse(c *conn, b []byte, a admission.Answer) {
 	if l.send(c, g.out) == nil {
 		// Who was aside has rested, in a way: the next request over the connection
 		// is not to be set aside for that.
-		rested := a.Reason == admission.Overloaded && l.now-c.ready > lastingServed
+		rested := a.Reason == admission.Overloaded && l.now-c.ready > lastingAfter
 		if !rested && !c.through && !c.proxy {
 			l.rest(c, relief.RestOf(g.turn))
 		}

@@ -14,29 +14,25 @@ import (
 // aside, unread, which costs nothing, and those behind them are served in good
 // time.
 //
-// A crowd of a moment is served to the last: who is set aside has a turn
-// whenever nobody else has, in order. Where the loop has been behind for
-// lastingFrom, that would be the better part of an answer nobody waits for any
-// more. From then on, until nobody is left aside, nobody is served who has
-// waited longer than lastingServed, and the time that nobody else needs goes
-// into telling those to come back who have waited longest: that takes a fraction
-// of serving them, and their connections are free for others. After staleAfter
-// they are told so in any case, some each turn.
-//
-// Those who are served wait in order also then. Newest first, most of them would
-// have waited less, but more of them grow old and are lost, and what was done
-// for those is lost with them.
+// Who is set aside has a turn whenever nobody else has: a crowd of a moment is
+// served to the last, in its order. Where the loop has been behind for
+// lastingFrom, until nobody is left aside, those turns are for the newest of
+// them, up to newestMax. Where there are none, some of those who have waited
+// for spareAfter are told to come back, so that their connections bring others;
+// and after staleAfter they are told so in any case, some each turn. A refusal
+// is not much cheaper than a booking, most of which is the network's, and who is
+// refused asks again: so no more are refused than that.
 //
 // lateAfter is well above what a loop that keeps up lets anybody wait. Were it
 // not, a hiccup would set people aside whom the loop could have served in order,
 // in larger and so cheaper batches, and it would not catch up.
 const (
-	lateAfter     = 100 * time.Millisecond
-	lastingFrom   = time.Second           // that somebody has been aside without a break: this is no crowd of a moment
-	lastingAfter  = 50 * time.Millisecond // lateAfter from then on
-	lastingServed = 80 * time.Millisecond // who has waited longer then is not served
-	spareAfter    = time.Second           // who has waited so long is told to come back when there is time to spare
-	staleAfter    = 3 * time.Second       // and who has waited so long, in any case
+	lateAfter    = 100 * time.Millisecond
+	lastingFrom  = time.Second            // that somebody has been aside without a break: this is no crowd of a moment
+	lastingAfter = 50 * time.Millisecond  // lateAfter from then on
+	newestMax    = 200 * time.Millisecond // that the newest of those aside have waited who are served then
+	spareAfter   = 500 * time.Millisecond // that somebody has waited who is told to come back when nobody has a turn
+	staleAfter   = 3 * time.Second        // that somebody has waited who is told so in any case
 
 	turnMax  = 64          // how many a loop that is behind serves before it looks for others
 	staleMax = turnMax / 4 // how many of those who are stale are answered a turn
@@ -72,14 +68,18 @@ func (l *loop[A]) pick() {
 	l.lasting = l.lasting || l.now-l.since > lastingFrom
 }
 
+// after is how long a turn in order is waited for.
+func (l *loop[A]) after() time.Duration {
+	if l.lasting {
+		return lastingAfter
+	}
+	return lateAfter
+}
+
 // setAside sets those aside who have waited too long for a turn in order.
 func (l *loop[A]) setAside() {
-	after := lateAfter
-	if l.lasting {
-		after = lastingAfter
-	}
 	n := 0
-	for n < len(l.ready) && l.now-l.ready[n].ready > after {
+	for n < len(l.ready) && l.now-l.ready[n].ready > l.after() {
 		l.lay(l.ready[n])
 		n++
 	}
@@ -92,35 +92,29 @@ func (l *loop[A]) lay(c *conn) {
 		l.since = l.now
 	}
 	at := len(l.late)
-	for at > 0 && l.late[at-1].ready > c.ready { // c is new, and waited in the listener's queue
+	for at > 0 && l.late[at-1].ready > c.ready { // c rested, or is new and waited in the listener's queue
 		at--
 	}
 	l.late = slices.Insert(l.late, at, c)
 	c.queued = true
 }
 
-// tooLate tells whether c, who is not aside, has waited too long to be served.
-// Where it rested, or is new, nobody has looked at that before.
-func (l *loop[A]) tooLate(c *conn) bool {
-	most := staleAfter
-	if l.lasting {
-		most = lastingServed
-	}
-	return l.desk != nil && l.now-c.ready > most
-}
-
 // catchUp sees to those who were set aside, while nobody else waits.
 func (l *loop[A]) catchUp() {
-	if l.lasting {
-		l.dismiss(spareAfter, turnMax)
-		first := len(l.late)
-		for first > 0 && l.now-l.late[first-1].ready <= lastingServed {
-			first--
-		}
-		l.takeBack(first, len(l.late))
+	end := len(l.late)
+	if !l.lasting {
+		l.takeBack(0, min(end, turnMax))
 		return
 	}
-	l.takeBack(0, min(len(l.late), turnMax))
+	first := end
+	for first > 0 && end-first < turnMax && l.now-l.late[first-1].ready < newestMax {
+		first--
+	}
+	if first == end {
+		l.dismiss(spareAfter, staleMax)
+		return
+	}
+	l.takeBack(first, end)
 }
 
 // takeBack gives a turn to late[from:to].
@@ -135,7 +129,10 @@ func (l *loop[A]) takeBack(from, to int) {
 
 // waits tells whether somebody waits for whom there is something to do.
 func (l *loop[A]) waits() bool {
-	return len(l.ready) > 0 || len(l.late) > 0 && (!l.lasting || l.now-l.late[0].ready >= spareAfter)
+	if len(l.ready) > 0 || len(l.late) == 0 {
+		return len(l.ready) > 0
+	}
+	return !l.lasting || l.now-l.late[0].ready >= spareAfter || l.now-l.late[len(l.late)-1].ready < newestMax
 }
 
 // gone tells whether nobody waits for an answer of c any more, and closes it

@@ -5,6 +5,7 @@ package reactor
 import (
 	"bytes"
 	"errors"
+	"net"
 	"net/netip"
 	"slices"
 	"testing"
@@ -115,9 +116,9 @@ func TestBehindForLong(t *testing.T) {
 	}
 }
 
-// TestTimeToSpareBehindForLong: who has waited longest is told to come back,
-// who may still be served in time is served, and who is neither waits on without
-// the loop turning for it.
+// TestTimeToSpareBehindForLong: of those aside the newest have a turn. Where
+// there are none, who has waited longest is told to come back, and who is
+// neither waits on without the loop turning for it.
 func TestTimeToSpareBehindForLong(t *testing.T) {
 	l := queue(t)
 	l.conns = make([]*conn, 1<<16)
@@ -126,7 +127,7 @@ func TestTimeToSpareBehindForLong(t *testing.T) {
 	l.Refusals, l.lasting = refusals, true
 	l.reactor.began = time.Now().Add(-l.now)
 	peers := make([]int, 3)
-	for i, waited := range []time.Duration{spareAfter, spareAfter / 2, lastingServed / 2} {
+	for i, waited := range []time.Duration{spareAfter, newestMax, newestMax / 2} {
 		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
 		must(t, err)
 		t.Cleanup(func() { must(t, errors.Join(unix.Close(pair[0]), unix.Close(pair[1]))) })
@@ -135,9 +136,17 @@ func TestTimeToSpareBehindForLong(t *testing.T) {
 		peers[i] = pair[1]
 		l.late = append(l.late, &conn{fd: pair[0], ready: l.now - waited, queued: true, readable: true, proxy: true})
 	}
-	served := l.late[2]
+	newest := l.late[2]
 	l.pick()
-	if len(l.late) != 1 || l.turn != 1 || l.ready[0] != served {
+	if len(l.late) != 2 || l.turn != 1 || l.ready[0] != newest {
+		t.Fatalf("%d are left aside, turns of %v", len(l.late), l.whose())
+	}
+	l.ready = nil
+	if !l.waits() {
+		t.Fatal("the loop rests while somebody has to be told to come back")
+	}
+	l.pick()
+	if len(l.late) != 1 || l.turn != 0 {
 		t.Fatalf("%d are left aside, turns of %v", len(l.late), l.whose())
 	}
 	answer := make([]byte, 1024)
@@ -149,7 +158,6 @@ func TestTimeToSpareBehindForLong(t *testing.T) {
 			t.Fatalf("who waits got %q, %v", answer[:max(n, 0)], err)
 		}
 	}
-	l.ready = nil
 	if l.waits() {
 		t.Fatal("the loop turns for somebody for whom there is nothing to do")
 	}
@@ -159,17 +167,34 @@ func TestTimeToSpareBehindForLong(t *testing.T) {
 	}
 }
 
-// TestRestedTooLong: who comes to a turn having waited where nobody looked is
-// set aside, unread.
+// TestRestedTooLong: whose request has lain unread where nobody looked, since
+// the connection rested or was not accepted yet, is set aside and not served
+// before those who came later.
 func TestRestedTooLong(t *testing.T) {
-	l := queue(t)
-	c := &conn{fd: -1, ready: l.now - lastingServed - 1}
-	if l.tooLate(c) {
-		t.Fatal("too late to be served, where the loop is behind for a moment")
-	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer listener.Close()
+	caller, err := net.Dial("tcp", listener.Addr().String())
+	must(t, err)
+	defer caller.Close()
+	accepted, err := listener.Accept()
+	must(t, err)
+	defer accepted.Close()
+	file, err := accepted.(*net.TCPConn).File()
+	must(t, err)
+	defer file.Close()
+	_, err = caller.Write([]byte("G"))
+	must(t, err)
+	fd := int(file.Fd())
+	waitFor(t, "the byte to lie there for long", func() bool { return dataAge(fd) > lastingAfter })
+
+	l := queue(t, 0)
 	l.lasting = true
-	if n := l.take(c, make([]byte, 64)); n != 0 || len(l.late) != 1 || !c.queued {
-		t.Fatalf("%d bytes read, %d aside", n, len(l.late))
+	rested, fresh := &conn{fd: fd, readable: true, aged: true}, &conn{fd: fd, readable: true}
+	l.again(rested)
+	l.again(fresh)
+	if !slices.Equal(l.late, []*conn{rested}) || !rested.queued || !slices.Contains(l.ready, fresh) {
+		t.Fatalf("aside %v, ready %v", l.late, l.ready)
 	}
 }
 

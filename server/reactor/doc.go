@@ -32,7 +32,9 @@
 //
 // A loop that has more to read than it can serve sets those aside, unread, who
 // have waited longest (behind.go): in order, everyone would wait as long as the
-// queue is, and what is served at last nobody waits for any more.
+// queue is, and what is served at last nobody waits for any more. A crowd of a
+// moment is served to the last; where it lasts, those aside are told to come
+// back.
 //
 // # Full
 //

@@ -211,10 +211,6 @@ func (l *loop[A]) take(c *conn, b []byte) int {
 	if c.closed || c.resting || c.doing == waiting || c.doing == writing {
 		return 0
 	}
-	if l.tooLate(c) {
-		l.lay(c)
-		return 0
-	}
 	n, extent := l.gather(c, b)
 	if n == 0 {
 		return 0
@@ -268,13 +264,18 @@ func (l *loop[A]) await(c *conn, b []byte) {
 
 // again queues c where there is something to be read.
 func (l *loop[A]) again(c *conn) {
-	if c.readable && !c.queued && !c.resting {
-		c.queued = true
-		if c.ready = l.polled; c.aged {
-			c.ready, c.aged = l.now-dataAge(c.fd), false
-		}
-		l.ready = append(l.ready, c)
+	if !c.readable || c.queued || c.resting {
+		return
 	}
+	c.queued = true
+	if c.ready = l.polled; c.aged {
+		c.ready, c.aged = l.now-dataAge(c.fd), false
+		if l.now-c.ready > l.after() {
+			l.lay(c)
+			return
+		}
+	}
+	l.ready = append(l.ready, c)
 }
 
 func (l *loop[A]) begin(c *conn, what doing) { c.doing, c.since = what, l.reactor.clock.Load() }
