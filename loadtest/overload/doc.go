@@ -12,7 +12,7 @@
 //     quota (a control group) so small that one thread can offer twenty times
 //     what the server can do. Without the right to make a control group there
 //     is no run.
-//  2. Capacity is measured with a closed loop: bookings a second when 256 people
+//  2. Capacity is measured with a closed loop: bookings a second when 64 people
 //     always wait, so that commits come in groups.
 //  3. Each booking is by another person with a pass, for a slot of many. It is
 //     due at a fixed rate. What is booked within two seconds of being due is

@@ -145,7 +145,7 @@ func TestStormIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &impatient{stage: s, curve: curve, seen: newSheet(0), people: make([]patience, curve.Count())}
+	d := &impatient{stage: s, curve: curve, seen: newSheet(0), pages: newSheet(0), people: make([]patience, curve.Count())}
 	engine, err := openloop.New(openloop.Options{
 		Addr: listener.Addr().String(), Labels: []string{"all"}, Clients: 21,
 		Driver: func(int) openloop.Driver { return d },
@@ -230,7 +230,6 @@ func TestChecks(t *testing.T) {
 		"p99 of who is":       func(a *Arm) { a.at(10).P99Millis = 50 },
 		"goodput 5 s after":   func(a *Arm) { a.Fall.Share = 0.94 },
 		"bookings 5 s after":  func(a *Arm) { a.Storm.Known = false },
-		"server CPU of a":     func(a *Arm) { a.at(10).ServerCPUSeconds = 2 },
 		"runs in which the":   func(a *Arm) { a.Steps[0].Invalid = "late" },
 	} {
 		r := sample()

@@ -121,7 +121,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 	t := &table{Writer: tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)}
 	t.line("capacity %.0f bookings/s, with %.3f of a CPU", r.Capacity, r.Share)
 	for _, a := range r.Arms {
-		t.arm(a, r.Capacity)
+		t.arm(a, r.Arms[0], r.Capacity)
 	}
 	t.line("")
 	for _, c := range r.Checks {
@@ -138,7 +138,7 @@ type table struct{ *tabwriter.Writer }
 
 func (t *table) line(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\n", args...) }
 
-func (t *table) arm(a *Arm, capacity float64) {
+func (t *table) arm(a, control *Arm, capacity float64) {
 	t.line("\n%s", a.Name)
 	t.line("offered\t/s\tgoodput/s\tof capacity\tp50 ms\tp99 ms\tserver CPU\tµs/booking\tloader late ms\t")
 	for _, s := range a.Steps {
@@ -149,9 +149,9 @@ func (t *table) arm(a *Arm, capacity float64) {
 	for _, s := range a.Steps {
 		t.line("%gx: %s", s.Multiple, outcomesText(s.Outcomes))
 	}
-	if share, known := refusalOfBooking(a.at(usual), a.at(surge)); known {
-		t.line("a booking costs the server %.1f µs of CPU at %gx, a refusal at %gx %.1f µs",
-			a.at(usual).microsEach(), usual, float64(surge), share*a.at(usual).microsEach())
+	if booking, refusal, known := refusalMicros(control.at(surge), a.at(surge)); known && a != control {
+		t.line("at %gx a booking without refusals costs the server %.1f µs of CPU, a refusal beside bookings %.1f µs at most",
+			float64(surge), booking, refusal)
 	}
 	if a.Fall != nil {
 		t.line("%s", a.Fall)

@@ -19,7 +19,7 @@ const (
 	withoutAdmission = "without admission"
 	admissionFlag    = "--admission"
 
-	capacityConnections = 256
+	capacityConnections = 64
 	capacityRounds      = 3
 	capacityLength      = 2 * time.Second // at most, of a round
 	quietTimeout        = time.Minute

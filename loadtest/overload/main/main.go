@@ -57,7 +57,7 @@ func parse(args []string, problems io.Writer) (o *overload.Options, dir string, 
 	flags.StringVar(&o.Dir, "dir", "", "directory for data, on the disk that is measured (default: the system's for temporary files)")
 	flags.Float64Var(&o.Share, "share", d.Share, "of one CPU that the server may use")
 	flags.DurationVar(&o.Step, "step", d.Step, "length of each load")
-	flags.DurationVar(&o.Settle, "settle", d.Settle, "start of each load that is not counted")
+	flags.DurationVar(&o.Settle, "settle", d.Settle, "start of each load that is not counted, half of a shorter load where it is not given")
 	flags.DurationVar(&o.After, "after", d.After, "how long is watched what follows an overload")
 	flags.IntVar(&o.Connections, "connections", d.Connections, "most connections at a time")
 	flags.DurationVar(&o.Patience, "patience", d.Patience, "of people, from when they are due")
@@ -72,6 +72,11 @@ func parse(args []string, problems io.Writer) (o *overload.Options, dir string, 
 	}
 	if o.Multiples, err = split(*multiples); err != nil {
 		return nil, "", err
+	}
+	settled := false
+	flags.Visit(func(f *flag.Flag) { settled = settled || f.Name == "settle" })
+	if !settled {
+		o.Settle = min(o.Settle, o.Step/2)
 	}
 	if o.Settle >= o.Step || o.Settle < 0 || o.Share <= 0 || o.After <= 0 || o.Connections < 1 {
 		return nil, "", errors.New("lengths, the share and the number of connections must be positive, and the settling shorter than the step")
