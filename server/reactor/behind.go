@@ -3,6 +3,7 @@
 package reactor
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -92,8 +93,8 @@ func (l *loop[A]) lay(c *conn) {
 		l.since = l.now
 	}
 	at := len(l.late)
-	for at > 0 && l.late[at-1].ready > c.ready { // c rested, or is new and waited in the listener's queue
-		at--
+	if at > 0 && l.late[at-1].ready > c.ready { // c rested, or is new and waited in the listener's queue
+		at, _ = slices.BinarySearchFunc(l.late, c.ready+1, func(o *conn, ready time.Duration) int { return cmp.Compare(o.ready, ready) })
 	}
 	l.late = slices.Insert(l.late, at, c)
 	c.queued = true
@@ -129,8 +130,11 @@ func (l *loop[A]) takeBack(from, to int) {
 
 // waits tells whether somebody waits for whom there is something to do.
 func (l *loop[A]) waits() bool {
-	if len(l.ready) > 0 || len(l.late) == 0 {
-		return len(l.ready) > 0
+	switch {
+	case len(l.ready) > 0:
+		return true
+	case len(l.late) == 0:
+		return false
 	}
 	return !l.lasting || l.now-l.late[0].ready >= spareAfter || l.now-l.late[len(l.late)-1].ready < newestMax
 }

@@ -82,12 +82,16 @@ func TestWhoWaitedTooLongIsSetAside(t *testing.T) {
 // whatever the order in which the listener gave them: one may have waited in its
 // queue.
 func TestOrderAside(t *testing.T) {
-	waited := many(3, lateAfter+1)
-	waited[2] = lastingFrom + 1
+	waited := many(5, lateAfter+1)
+	waited[2], waited[4] = lastingFrom+1, lateAfter+2
 	l := queue(t, append(waited, 0)...)
 	l.pick()
-	if l.late[0].fd != 2 || l.behind != lastingFrom+1 || !slices.Equal(l.whose(), []int{3}) {
-		t.Fatalf("the oldest aside is %d, behind %v, turns of %v", l.late[0].fd, l.behind, l.whose())
+	var order []int
+	for _, c := range l.late {
+		order = append(order, c.fd)
+	}
+	if !slices.Equal(order, []int{2, 4, 0, 1, 3}) || l.behind != lastingFrom+1 || !slices.Equal(l.whose(), []int{5}) {
+		t.Fatalf("aside are %v, behind %v, turns of %v", order, l.behind, l.whose())
 	}
 }
 
@@ -195,6 +199,19 @@ func TestRestedTooLong(t *testing.T) {
 	l.again(fresh)
 	if !slices.Equal(l.late, []*conn{rested}) || !rested.queued || !slices.Contains(l.ready, fresh) {
 		t.Fatalf("aside %v, ready %v", l.late, l.ready)
+	}
+}
+
+// TestStaleInTheMiddleOfATurn: whoever has become stale since the turn was
+// given, while the process stood still, is not served any more.
+func TestStaleInTheMiddleOfATurn(t *testing.T) {
+	l := queue(t, 0)
+	l.pick()
+	l.now += staleAfter + 1
+	c := l.ready[0]
+	c.queued = false
+	if n := l.take(c, make([]byte, 64)); n != 0 || !slices.Equal(l.late, []*conn{c}) || !c.queued {
+		t.Fatalf("%d bytes read, aside %v", n, l.late)
 	}
 }
 

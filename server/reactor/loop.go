@@ -211,6 +211,10 @@ func (l *loop[A]) take(c *conn, b []byte) int {
 	if c.closed || c.resting || c.doing == waiting || c.doing == writing {
 		return 0
 	}
+	if l.desk != nil && l.now-c.ready > staleAfter { // the process stood still in the middle of a turn
+		l.lay(c)
+		return 0
+	}
 	n, extent := l.gather(c, b)
 	if n == 0 {
 		return 0
