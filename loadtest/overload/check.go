@@ -21,6 +21,7 @@ const (
 	goodputAtSurge = 0.9  // of its peak, at ten times the capacity
 	p99AtSurge     = 2.0  // times the one at 0.8 times the capacity
 	shareRecovered = 0.95 // of what is offered
+	refusalCost    = 0.6  // of a booking's CPU
 )
 
 func (c Check) String() string {
@@ -65,6 +66,13 @@ func (r *Report) check() {
 	})
 	r.least("bookings 5 s after the pulse of a storm of retries, of those who come", shareRecovered, func() (float64, bool) {
 		return arm.Storm.Share, arm.Storm.Known
+	})
+	r.most("server CPU of a refusal, of that of a booking where none is refused", refusalCost, func() (float64, bool) {
+		booking, refusal, known := refusalMicros(r.Arms[0].at(surge), overloaded)
+		if !known {
+			return 0, false
+		}
+		return refusal / booking, true
 	})
 	r.most("runs in which the loader was late or short", 0, func() (float64, bool) { return float64(r.invalid()), true })
 }

@@ -230,6 +230,7 @@ func TestChecks(t *testing.T) {
 		"p99 of who is":       func(a *Arm) { a.at(10).P99Millis = 50 },
 		"goodput 5 s after":   func(a *Arm) { a.Fall.Share = 0.94 },
 		"bookings 5 s after":  func(a *Arm) { a.Storm.Known = false },
+		"server CPU of a":     func(a *Arm) { a.at(10).ServerCPUSeconds = 2 },
 		"runs in which the":   func(a *Arm) { a.Steps[0].Invalid = "late" },
 	} {
 		r := sample()

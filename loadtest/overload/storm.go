@@ -46,8 +46,8 @@ type impatient struct {
 	stage    *stage
 	curve    *openloop.Curve
 	seen     *sheet
-	pages    *sheet
-	first    int64 // number of the first person in the stage
+	pages    *sheet // behind the pulse: what became of the pages between bookings
+	first    int64  // number of the first person in the stage
 	people   []patience
 	come     int64 // people so far
 	requests int64
