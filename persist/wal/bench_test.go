@@ -14,7 +14,7 @@ import (
 // real disk below the test's temporary directory. It leaves out everything that
 // a booking does beside its record.
 func BenchmarkCommit(b *testing.B) {
-	for _, waiters := range []int{1, 64, 1024, 4096} {
+	for _, waiters := range []int{1, 4, 16, 64, 1024, 4096} {
 		b.Run(fmt.Sprintf("waiters=%d", waiters), func(b *testing.B) { commit(b, waiters, Options{}) })
 	}
 }

@@ -9,10 +9,12 @@ import (
 	"weir/core/event"
 )
 
-// A batch of fewer records than growFrom is not the work of a busy log, and the
-// next is written at once. One of growEnough need not grow any more.
+// A log waits as long as the last sync took for those who are about to come
+// back, and growLeast where they are growFrom or more. A batch of growEnough
+// need not grow any more.
 const (
 	growFrom   = 16
+	growLeast  = 500 * time.Microsecond
 	growEnough = 256
 )
 
@@ -111,23 +113,23 @@ func (l *Log) drain() {
 }
 
 // gather lets the open batch grow where the log is busy, so that fewer syncs
-// serve the same callers. Of the callers that there are (those whom the last
-// commit woke, who will be back, and those who wait already) it waits for all
-// but the ones who are expected during the next sync: those keep the processors
-// busy meanwhile. It stops at growEnough, where a sync costs each of its records
-// next to nothing, and at GrowMax. An idle or lightly loaded log never waits.
+// serve the same callers. It waits for the callers that it knows of: those whom
+// the last commit woke, who will be back, and those who came while it was under
+// way. A sync costs about the same however many it serves, so it waits as long
+// as the last one took; where many have to come back, at least growLeast. It
+// stops at growEnough, where a sync costs each of its records next to nothing,
+// and at GrowMax. A log that nobody came back to in good time is idle and writes
+// the next record at once, and of a single caller it expects nobody else.
 func (l *Log) gather() {
-	begun := l.now()
-	cycle := begun - l.gathered
-	l.gathered = begun
-	if l.options.GrowMax <= 0 || l.last < growFrom {
+	patience := l.writer.synced
+	if l.last >= growFrom {
+		patience = max(patience, growLeast)
+	}
+	idle := l.now()-l.settled > int64(2*patience)
+	if patience = min(patience, l.options.GrowMax); patience <= 0 || idle || !l.aim(l.last+l.overlap) {
 		return
 	}
-	meanwhile := int64(l.last) * int64(l.writer.synced) / max(cycle, 1)
-	if !l.aim(max(0, int64(l.last)-meanwhile)) {
-		return
-	}
-	l.grow.Reset(l.options.GrowMax)
+	l.grow.Reset(patience)
 	defer l.grow.Stop()
 	for {
 		select {
@@ -143,13 +145,12 @@ func (l *Log) gather() {
 	}
 }
 
-// aim asks to be woken once the open batch has that many records more than
-// now, or as many as the batch before it. It returns false where there is
-// nothing to wait for.
-func (l *Log) aim(more int64) bool {
+// aim asks to be woken once the open batch has that many records. It returns
+// false where there is nothing to wait for.
+func (l *Log) aim(records uint32) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	target := min(growEnough, max(l.last, l.open.count+uint32(more)))
+	target := min(growEnough, records)
 	if l.open.count >= target || l.pending.Load() == 0 {
 		return false
 	}
@@ -191,7 +192,6 @@ func (l *Log) take() *batch {
 	defer l.mu.Unlock()
 	b := l.open
 	if b.count == 0 || l.state.Load()&stateFailed != 0 {
-		l.last = 0
 		return nil
 	}
 	b.newest = l.newest
@@ -215,6 +215,7 @@ func (l *Log) settle(b *batch) error {
 	l.durable.Store(uint64(l.writer.head.seq))
 	l.open.gate.prev.Store(nil)
 	l.flight, l.spare = nil, b
+	l.overlap, l.settled = l.open.count, l.now()
 	l.clearState(stateStalled)
 	l.mu.Unlock()
 	l.pending.Add(-b.charge)

@@ -29,12 +29,12 @@
 // much as from the others. The channel needs no second lock, and lets a watchdog
 // let go of a batch's waiters without a timer each.
 //
-// A busy log lets a batch grow until only those callers are left out of it who
-// keep the processors busy during the sync, up to 256 records and 2 ms (gather).
-// Against a batch as large as the one before and 200 µs at most, side by side,
-// 128 connections over HTTP took a third of the syncs and 8 % less of the
-// server's CPU a booking; 64 and 1,024 callers in the process did not differ
-// beyond the noise, and 4,096 were a tenth to a fifth slower, which is the price.
+// A busy log lets a batch grow until all callers that it knows of are in it, as
+// long as the last sync took (gather). It used to leave small batches alone and
+// to wait in larger ones, up to 2 ms, for all but those who were expected during
+// the next sync. That kept whatever size it had: with 16 callers two batches of
+// five or six took turns, and under a small quota of the processor a log went on
+// from one tiny batch to the next, each for the price of a large one.
 //
 // A goroutine blocked in fsync keeps its processor until the runtime's monitor
 // takes it away, after 20 µs and more. One processor more than there are cores

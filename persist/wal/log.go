@@ -57,11 +57,12 @@ type Log struct {
 	kept    chan struct{} // closed when the keeper has ended
 	watched chan struct{} // closed when the watchdog has ended
 
-	writer   *writer     // committer
-	spare    *batch      // committer
-	last     uint32      // committer: records of the batch before
-	gathered int64       // committer: Log.now when gather was called last
-	grow     *time.Timer // committer
+	writer  *writer     // committer
+	spare   *batch      // committer
+	last    uint32      // committer: records of the newest batch that was taken
+	overlap uint32      // committer: records that were appended while it was written
+	settled int64       // committer: Log.now when it was acknowledged
+	grow    *time.Timer // committer
 
 	mark *markFile // keeper; after it has ended, Close
 	end  struct {
