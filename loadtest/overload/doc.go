@@ -18,10 +18,13 @@
 //     due at a fixed rate. What is booked within two seconds of being due is
 //     goodput.
 //  4. Whoever has no answer when their patience ends closes the connection and
-//     leaves. Connections are bounded, as a proxy in front bounds them; who
-//     finds none free within a moment is shed there, and counts as offered.
+//     leaves. Connections are bounded, as a proxy in front bounds them, to what
+//     the server does in a second and a half; who finds none free within a
+//     moment is shed there, and counts as offered.
 //  5. The first seconds of a step are not counted: a queue needs them to fill,
-//     and a controller to see it.
+//     and a controller to see it. Behind a step its load goes on, not counted
+//     either, until all who were due in it have an answer: whom an overloaded
+//     server keeps waiting it would serve as soon as the load ends.
 //  6. After ten times the capacity the load falls back to 0.8 times, in the same
 //     run. In a storm of retries everybody refused asks again at once, three
 //     times, and then loads the page and starts over.

@@ -17,7 +17,7 @@ type piece struct {
 	multiple float64
 }
 
-func (r *runner) stepLoad(multiple float64) []piece { return []piece{{r.Step, multiple}} }
+func (r *runner) stepLoad(multiple float64) []piece { return []piece{{r.Step + r.Fade, multiple}} }
 
 func (r *runner) fallLoad() []piece { return []piece{{r.Step, surge}, {r.After, usual}} }
 
@@ -51,6 +51,7 @@ func (r *runner) step(ctx context.Context, s *process.Server, multiple float64) 
 		return nil, err
 	}
 	seen := newSheet(r.Settle)
+	seen.until = r.Step
 	measured, err := r.offer(ctx, s, curve, 1, r.stream(curve, seen))
 	if err != nil {
 		return nil, err

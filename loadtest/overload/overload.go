@@ -21,23 +21,26 @@ type Options struct {
 	Multiples []float64     // of the capacity, of the steps
 	Step      time.Duration // length of each, of the surge and of the pulse that sets a storm off
 	Settle    time.Duration // at the start of a step, not counted
+	Fade      time.Duration // that a step's load goes on for behind it, not counted
 	After     time.Duration // that a surge and a storm are watched for when they are over
 
-	Connections int
+	Connections int           // at a time; by default what the server does in standing
 	Patience    time.Duration // of people, from when they are due
 	ConnectWait time.Duration // for a free connection
 
 	Log func(format string, args ...any) // progress; nil: none
 }
 
-// Defaults take about eight minutes. Until a step has settled, connections that
+// Defaults take about twelve minutes. Until a step has settled, connections that
 // all came at once have got through: the kernel asks again after one and three
-// seconds for those that found the listener's queue full.
+// seconds for those that found the listener's queue full. Behind the step the
+// load goes on until whoever was due in it has an answer: were it to end, the
+// server would have time for those who waited longest.
 func Defaults() Options {
 	return Options{
 		Share: 0.12, Multiples: []float64{0.5, 0.8, 1, 2, 5, 10, 20},
-		Step: 14 * time.Second, Settle: 7 * time.Second, After: 15 * time.Second,
-		Connections: 8000, Patience: 4 * time.Second, ConnectWait: 10 * time.Millisecond,
+		Step: 18 * time.Second, Settle: 8 * time.Second, Fade: 12 * time.Second, After: 15 * time.Second,
+		Patience: 15 * time.Second, ConnectWait: 10 * time.Millisecond,
 	}
 }
 
@@ -47,6 +50,8 @@ const (
 	surge          = 10              // times the capacity, before the fall
 	pulse          = 3               // times the capacity, that sets a storm off
 	recoverWithin  = 5 * time.Second
+	standing       = 1.5    // seconds of the server's work that connections stand for by default
+	connectionsMax = 15_000 // by default, whatever the server can do: descriptors are not endless
 	readyTimeout   = time.Minute
 	groupName      = "weir-overload"
 	capacityPeople = 150_000
@@ -89,8 +94,8 @@ func (o *Options) setDefaults() {
 	replace(&o.Share, d.Share)
 	replace(&o.Step, d.Step)
 	replace(&o.Settle, d.Settle)
+	replace(&o.Fade, d.Fade)
 	replace(&o.After, d.After)
-	replace(&o.Connections, d.Connections)
 	replace(&o.Patience, d.Patience)
 	replace(&o.ConnectWait, d.ConnectWait)
 	if len(o.Multiples) == 0 {
@@ -143,7 +148,11 @@ func (r *runner) measureArm(ctx context.Context, arm *Arm) (err error) {
 		if r.report.Capacity, err = r.capacity(ctx, s); err != nil {
 			return fmt.Errorf("capacity: %w", err)
 		}
-		r.Log("capacity: %.0f bookings/s with %.3f of a CPU", r.report.Capacity, r.Share)
+		if r.Connections == 0 {
+			r.Connections = min(max(int(standing*r.report.Capacity), 1), connectionsMax)
+			r.report.Settings.Connections = r.Connections
+		}
+		r.Log("capacity: %.0f bookings/s with %.3f of a CPU; %d connections", r.report.Capacity, r.Share, r.Connections)
 		if err := r.stage.mint(r.peopleNeeded()); err != nil {
 			return err
 		}

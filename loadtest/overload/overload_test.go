@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 func TestRun(t *testing.T) {
 	report, err := Run(t.Context(), Options{
 		Share: 0.1, Multiples: []float64{0.8, 3}, Step: 1500 * time.Millisecond, Settle: 500 * time.Millisecond,
-		After: time.Second, Patience: time.Second, Connections: 500, Log: t.Logf, Dir: t.TempDir(),
+		Fade: 500 * time.Millisecond, After: time.Second, Patience: time.Second, Connections: 500, Log: t.Logf, Dir: t.TempDir(),
 	})
 	if os.Geteuid() != 0 {
 		if !errors.Is(err, ErrQuota) || len(report.Arms) > 0 {

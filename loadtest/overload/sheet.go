@@ -16,15 +16,16 @@ import (
 const latencyMax = time.Minute
 
 // sheet is where a run writes down what became of requests. Those that were
-// due before origin count in the totals alone.
+// due before origin, or not before until, count in the totals alone.
 type sheet struct {
 	origin    time.Duration
+	until     time.Duration // 0: there is no end
 	dueCount  int64
 	goodCount int64
 	good      []int64                 // booked in time, by the second behind origin in which it was due
 	latency   *hdrhistogram.Histogram // µs from due to booked
-	counts    map[string]*int64       // by status and code, or failure
-	key       []byte                  // of counts, used again
+	ended     map[string]*int64       // by status and code, or failure
+	key       []byte                  // of ended, used again
 
 	booked  int64 // from the start
 	refused int64 // from the start: answers of any kind but bookings
@@ -32,14 +33,18 @@ type sheet struct {
 
 func newSheet(origin time.Duration) *sheet {
 	return &sheet{
-		origin: origin, counts: map[string]*int64{},
+		origin: origin, ended: map[string]*int64{},
 		latency: hdrhistogram.New(1, latencyMax.Microseconds(), 3),
 	}
 }
 
+func (s *sheet) counts(due time.Duration) bool {
+	return due >= s.origin && (s.until == 0 || due < s.until)
+}
+
 // due notes somebody who comes.
 func (s *sheet) due(at time.Duration) {
-	if at >= s.origin {
+	if s.counts(at) {
 		s.dueCount++
 	}
 }
@@ -54,7 +59,7 @@ func (s *sheet) note(due time.Duration, a *openloop.Answer) (booked bool) {
 	case a.Failure == openloop.None:
 		s.refused++
 	}
-	if due < s.origin {
+	if !s.counts(due) {
 		return booked
 	}
 	s.count(a)
@@ -85,10 +90,10 @@ func (s *sheet) count(a *openloop.Answer) {
 			s.key = append(append(s.key, ' '), code...)
 		}
 	}
-	n, ok := s.counts[string(s.key)]
+	n, ok := s.ended[string(s.key)]
 	if !ok {
 		n = new(int64)
-		s.counts[string(s.key)] = n
+		s.ended[string(s.key)] = n
 	}
 	*n++
 }
@@ -104,8 +109,8 @@ func problemCode(body []byte) []byte {
 }
 
 func (s *sheet) outcomes() map[string]int64 {
-	outcomes := make(map[string]int64, len(s.counts))
-	for name, n := range s.counts {
+	outcomes := make(map[string]int64, len(s.ended))
+	for name, n := range s.ended {
 		outcomes[name] = *n
 	}
 	return outcomes

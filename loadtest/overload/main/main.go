@@ -58,8 +58,9 @@ func parse(args []string, problems io.Writer) (o *overload.Options, dir string, 
 	flags.Float64Var(&o.Share, "share", d.Share, "of one CPU that the server may use")
 	flags.DurationVar(&o.Step, "step", d.Step, "length of each load")
 	flags.DurationVar(&o.Settle, "settle", d.Settle, "start of each load that is not counted, half of a shorter load where it is not given")
+	flags.DurationVar(&o.Fade, "fade", d.Fade, "that a load goes on for behind its step, not counted")
 	flags.DurationVar(&o.After, "after", d.After, "how long is watched what follows an overload")
-	flags.IntVar(&o.Connections, "connections", d.Connections, "most connections at a time")
+	flags.IntVar(&o.Connections, "connections", d.Connections, "most connections at a time (default: what the server does in 1.5 s)")
 	flags.DurationVar(&o.Patience, "patience", d.Patience, "of people, from when they are due")
 	flags.DurationVar(&o.ConnectWait, "connect-wait", d.ConnectWait, "for a free connection")
 	flags.StringVar(&dir, "out", "out", "directory for overload.json, overload.svg and overload.png")
@@ -78,8 +79,8 @@ func parse(args []string, problems io.Writer) (o *overload.Options, dir string, 
 	if !settled {
 		o.Settle = min(o.Settle, o.Step/2)
 	}
-	if o.Settle >= o.Step || o.Settle < 0 || o.Share <= 0 || o.After <= 0 || o.Connections < 1 {
-		return nil, "", errors.New("lengths, the share and the number of connections must be positive, and the settling shorter than the step")
+	if o.Settle >= o.Step || o.Settle < 0 || o.Share <= 0 || o.After <= 0 || o.Fade <= 0 || o.Connections < 0 {
+		return nil, "", errors.New("lengths and the share must be positive, connections not negative, and the settling shorter than the step")
 	}
 	return o, dir, nil
 }
