@@ -17,12 +17,16 @@ import (
 //
 // Who is set aside has a turn whenever nobody else has: a crowd of a moment is
 // served to the last, in its order. Where the loop has been behind for
-// lastingFrom, until nobody is left aside, those turns are for the newest of
-// them, up to newestMax. Where there are none, some of those who have waited
-// for spareAfter are told to come back, so that their connections bring others;
-// and after staleAfter they are told so in any case, some each turn. A refusal
-// is not much cheaper than a booking, most of which is the network's, and who is
-// refused asks again: so no more are refused than that.
+// lastingFrom, until nobody is left aside, it keeps about turnMax in hand, so
+// that commits serve many, and no more, so that they are soon over: only whoever
+// is one too many is set aside, and those aside have a turn, the newest first,
+// where for calmAfter there have been fewer. That is when the load has fallen
+// back. In a load that lasts each who is served makes room for the next, and the
+// loop always has its hands full.
+//
+// Whoever has waited for staleAfter is told to come back, a few each turn. A
+// refusal is not much cheaper than a booking, most of which is the network's,
+// and who is refused asks again: so no more are refused than that.
 //
 // lateAfter is well above what a loop that keeps up lets anybody wait. Were it
 // not, a hiccup would set people aside whom the loop could have served in order,
@@ -31,18 +35,18 @@ const (
 	lateAfter    = 100 * time.Millisecond
 	lastingFrom  = time.Second            // that somebody has been aside without a break: this is no crowd of a moment
 	lastingAfter = 50 * time.Millisecond  // lateAfter from then on
-	newestMax    = 200 * time.Millisecond // that the newest of those aside have waited who are served then
-	spareAfter   = 500 * time.Millisecond // that somebody has waited who is told to come back when nobody has a turn
-	staleAfter   = 3 * time.Second        // that somebody has waited who is told so in any case
+	calmAfter    = 100 * time.Millisecond // that fewer than turnMax have been in hand
+	staleAfter   = 10 * time.Second       // that somebody has waited who is told to come back
 
-	turnMax  = 64          // how many a loop that is behind serves before it looks for others
-	staleMax = turnMax / 4 // how many of those who are stale are answered a turn
+	turnMax  = 64           // how many a loop that is behind serves before it looks for others
+	staleMax = turnMax / 16 // how many of those who are stale are answered a turn
 )
 
 // aside are those who have waited too long for a turn in order.
 type aside struct {
 	late    []*conn       // the oldest first
 	since   time.Duration // by the loop's clock: from when on late has not been empty
+	crowded time.Duration // by the loop's clock: when turnMax were in hand last
 	lasting bool          // late has not been empty for lastingFrom
 	behind  time.Duration // how long the oldest of late has waited; 0: there is none
 }
@@ -54,9 +58,12 @@ func (l *loop[A]) pick() {
 		return
 	}
 	l.setAside()
-	l.dismiss(staleAfter, staleMax)
-	if len(l.ready) == 0 && len(l.late) > 0 {
-		l.catchUp()
+	l.dismiss()
+	if l.inHand() >= turnMax {
+		l.crowded = l.now
+	}
+	if len(l.ready) == 0 {
+		l.catchUp(l.spare())
 	}
 	l.turn = len(l.ready)
 	l.behind = 0
@@ -79,8 +86,11 @@ func (l *loop[A]) after() time.Duration {
 
 // setAside sets those aside who have waited too long for a turn in order.
 func (l *loop[A]) setAside() {
-	n := 0
-	for n < len(l.ready) && l.now-l.ready[n].ready > l.after() {
+	n, most := 0, len(l.ready)
+	if l.lasting {
+		most -= turnMax
+	}
+	for n < most && l.now-l.ready[n].ready > l.after() {
 		l.lay(l.ready[n])
 		n++
 	}
@@ -97,47 +107,40 @@ func (l *loop[A]) lay(c *conn) {
 		at, _ = slices.BinarySearchFunc(l.late, c.ready+1, func(o *conn, ready time.Duration) int { return cmp.Compare(o.ready, ready) })
 	}
 	l.late = slices.Insert(l.late, at, c)
-	c.queued = true
+	c.queued, c.aside = true, true
 }
 
-// catchUp sees to those who were set aside, while nobody else waits.
-func (l *loop[A]) catchUp() {
-	end := len(l.late)
-	if !l.lasting {
-		l.takeBack(0, min(end, turnMax))
-		return
+// inHand is how many wait for a turn or for their record.
+func (l *loop[A]) inHand() int { return len(l.ready) + int(l.shelf.n) }
+
+// spare is how many of those aside may have a turn where nobody else waits.
+func (l *loop[A]) spare() int {
+	switch {
+	case !l.lasting:
+		return min(len(l.late), turnMax)
+	case l.now-l.crowded > calmAfter:
+		return min(len(l.late), max(turnMax-1-l.inHand(), 0)) // with these it is not crowded
 	}
-	first := end
-	for first > 0 && end-first < turnMax && l.now-l.late[first-1].ready < newestMax {
-		first--
-	}
-	if first == end {
-		l.dismiss(spareAfter, staleMax)
-		return
-	}
-	l.takeBack(first, end)
+	return 0
 }
 
-// takeBack gives a turn to late[from:to].
-func (l *loop[A]) takeBack(from, to int) {
-	for _, c := range l.late[from:to] {
+// catchUp gives n of those aside a turn.
+func (l *loop[A]) catchUp(n int) {
+	from := 0
+	if l.lasting {
+		from = len(l.late) - n
+	}
+	for _, c := range l.late[from : from+n] {
+		c.aside = false
 		if !l.gone(c) {
 			l.ready = append(l.ready, c)
 		}
 	}
-	l.late = slices.Delete(l.late, from, to)
+	l.late = slices.Delete(l.late, from, from+n)
 }
 
 // waits tells whether somebody waits for whom there is something to do.
-func (l *loop[A]) waits() bool {
-	switch {
-	case len(l.ready) > 0:
-		return true
-	case len(l.late) == 0:
-		return false
-	}
-	return !l.lasting || l.now-l.late[0].ready >= spareAfter || l.now-l.late[len(l.late)-1].ready < newestMax
-}
+func (l *loop[A]) waits() bool { return len(l.ready) > 0 || l.spare() > 0 }
 
 // gone tells whether nobody waits for an answer of c any more, and closes it
 // then.
@@ -148,13 +151,13 @@ func (l *loop[A]) gone(c *conn) bool {
 	return c.closed
 }
 
-// dismiss tells those to come back who have waited for so long, the oldest
-// first, at most so many.
-func (l *loop[A]) dismiss(waited time.Duration, most int) {
+// dismiss tells those to come back who are stale, the oldest first, at most
+// staleMax of them.
+func (l *loop[A]) dismiss() {
 	n, answered := 0, 0
-	for ; n < len(l.late) && answered < most && l.now-l.late[n].ready >= waited; n++ {
+	for ; n < len(l.late) && answered < staleMax && l.now-l.late[n].ready >= staleAfter; n++ {
 		c := l.late[n]
-		c.queued = false
+		c.queued, c.aside = false, false
 		if l.gone(c) {
 			continue
 		}

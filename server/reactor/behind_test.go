@@ -120,54 +120,110 @@ func TestBehindForLong(t *testing.T) {
 	}
 }
 
-// TestTimeToSpareBehindForLong: of those aside the newest have a turn. Where
-// there are none, who has waited longest is told to come back, and who is
-// neither waits on without the loop turning for it.
+// TestHandsFull: behind for long, a loop keeps turnMax in hand however long they
+// have waited, and sets aside whom it can't serve next.
+func TestHandsFull(t *testing.T) {
+	l := queue(t, append(many(turnMax+2, lastingAfter+1), 0)...)
+	l.lasting = true
+	l.pick()
+	if len(l.late) != 3 || !slices.Equal(l.whose(), numbers(3, turnMax+3)) {
+		t.Fatalf("%d aside, turns of %v", len(l.late), l.whose())
+	}
+}
+
+// TestTimeToSpareBehindForLong: those aside have a turn where fewer have been in
+// hand for a while, the newest first, and no more of them than that it stays so.
+// Until then the loop rests.
 func TestTimeToSpareBehindForLong(t *testing.T) {
+	const kept = 10
+	l := queue(t, many(2*turnMax, 0)...)
+	l.late, l.ready = l.ready, nil
+	l.lasting, l.crowded = true, l.now-calmAfter
+	for range kept {
+		l.shelf.put()
+	}
+	l.pick()
+	if l.turn != 0 || l.waits() {
+		t.Fatalf("turns of %v, or the loop turns for nothing", l.whose())
+	}
+	l.now++
+	if !l.waits() {
+		t.Fatal("the loop rests while it has time to spare")
+	}
+	l.pick()
+	if want := numbers(2*turnMax-(turnMax-1-kept), 2*turnMax); !slices.Equal(l.whose(), want) || len(l.late) != 2*turnMax-len(want) {
+		t.Fatalf("%d aside, turns of %v, not %v", len(l.late), l.whose(), want)
+	}
+	if l.ready = nil; !l.waits() {
+		t.Fatal("whoever had a turn from aside makes it crowded")
+	}
+	for l.inHand() < turnMax {
+		l.shelf.put()
+	}
+	if l.pick(); l.turn != 0 || l.crowded != l.now || l.waits() {
+		t.Fatalf("full hands, and turns of %v", l.whose())
+	}
+}
+
+// TestStaleAreToldToComeBack: the oldest first, a few a turn, and nobody else.
+func TestStaleAreToldToComeBack(t *testing.T) {
 	l := queue(t)
 	l.conns = make([]*conn, 1<<16)
 	refusals, err := admission.NewRefusals(admission.Bodies{{[]byte("busy"), []byte("busy")}, {[]byte("busy"), []byte("busy")}})
 	must(t, err)
 	l.Refusals, l.lasting = refusals, true
 	l.reactor.began = time.Now().Add(-l.now)
-	peers := make([]int, 3)
-	for i, waited := range []time.Duration{spareAfter, newestMax, newestMax / 2} {
+	var peers []int
+	for i := range staleMax + 2 {
 		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
 		must(t, err)
 		t.Cleanup(func() { must(t, errors.Join(unix.Close(pair[0]), unix.Close(pair[1]))) })
 		_, err = unix.Write(pair[1], []byte(getText("/", "")))
 		must(t, err)
-		peers[i] = pair[1]
+		peers = append(peers, pair[1])
+		waited := staleAfter
+		if i == staleMax+1 {
+			waited /= 2 // the newest
+		}
 		l.late = append(l.late, &conn{fd: pair[0], ready: l.now - waited, queued: true, readable: true, proxy: true})
 	}
-	newest := l.late[2]
-	l.pick()
-	if len(l.late) != 2 || l.turn != 1 || l.ready[0] != newest {
-		t.Fatalf("%d are left aside, turns of %v", len(l.late), l.whose())
-	}
-	l.ready = nil
-	if !l.waits() {
-		t.Fatal("the loop rests while somebody has to be told to come back")
-	}
-	l.pick()
-	if len(l.late) != 1 || l.turn != 0 {
-		t.Fatalf("%d are left aside, turns of %v", len(l.late), l.whose())
-	}
+	l.crowded = l.now
 	answer := make([]byte, 1024)
-	if n, err := unix.Read(peers[0], answer); err != nil || !bytes.HasPrefix(answer[:n], []byte("HTTP/1.1 503 ")) || !bytes.Contains(answer[:n], []byte("\r\nRetry-After: ")) {
-		t.Fatalf("who waited longest got %q, %v", answer[:max(n, 0)], err)
-	}
-	for _, peer := range peers[1:] {
-		if n, err := unix.Read(peer, answer); !errors.Is(err, unix.EAGAIN) {
-			t.Fatalf("who waits got %q, %v", answer[:max(n, 0)], err)
+	for turn, told := range []int{staleMax, staleMax + 1} {
+		l.pick()
+		if len(l.late) != len(peers)-told || l.turn != 0 {
+			t.Fatalf("turn %d: %d are left aside, turns of %v", turn, len(l.late), l.whose())
 		}
 	}
-	if l.waits() {
-		t.Fatal("the loop turns for somebody for whom there is nothing to do")
+	for i, peer := range peers {
+		n, err := unix.Read(peer, answer)
+		if i == staleMax+1 {
+			if !errors.Is(err, unix.EAGAIN) {
+				t.Errorf("who waits got %q, %v", answer[:max(n, 0)], err)
+			}
+			continue
+		}
+		if err != nil || !bytes.HasPrefix(answer[:n], []byte("HTTP/1.1 503 ")) || !bytes.Contains(answer[:n], []byte("\r\nRetry-After: ")) {
+			t.Errorf("caller %d got %q, %v", i, answer[:max(n, 0)], err)
+		}
 	}
-	l.now += spareAfter
-	if !l.waits() {
-		t.Fatal("the loop rests while somebody has to be told to come back")
+}
+
+// TestAsideIsNotLate: a caller whose request waits for the loop is not closed
+// for it, and one who does not read its answer is.
+func TestAsideIsNotLate(t *testing.T) {
+	l := queue(t)
+	l.desk = nil
+	l.reactor.config.Paces = Paces{Read: time.Second, Write: time.Second, Idle: time.Second}
+	l.reactor.clock.Store(int64(time.Minute))
+	closed := 0
+	for fd, doing := range []doing{reading, idling, writing} {
+		l.conns = append(l.conns, &conn{fd: fd, doing: doing, queued: true, aside: true, socket: closing{&closed}})
+	}
+	l.open = len(l.conns)
+	l.enforce()
+	if closed != 1 || l.conns[2] != nil {
+		t.Errorf("%d closed, left are %v", closed, l.conns)
 	}
 }
 

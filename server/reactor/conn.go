@@ -44,6 +44,7 @@ type conn struct {
 	readable bool // the socket may have more to read
 	last     bool // the other side has sent its last byte
 	queued   bool // in loop.ready or loop.late
+	aside    bool // in loop.late
 	ending   bool // to be closed when its answer is out
 	through  bool // a valid pass came over it
 	proxy    bool // it carries the requests of many

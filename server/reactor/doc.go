@@ -33,8 +33,9 @@
 // A loop that has more to read than it can serve sets those aside, unread, who
 // have waited longest (behind.go): in order, everyone would wait as long as the
 // queue is, and what is served at last nobody waits for any more. A crowd of a
-// moment is served to the last; where it lasts, those aside are told to come
-// back.
+// moment is served to the last; where it lasts, a loop keeps its hands full and
+// no fuller, and those aside are served when that leaves time, or told to come
+// back in the end.
 //
 // # Full
 //

@@ -402,7 +402,11 @@ func (l *loop[A]) enforce() {
 		if c == nil {
 			continue
 		}
-		switch late := time.Duration(now - c.since); {
+		late := time.Duration(now - c.since)
+		if c.aside && c.doing != writing {
+			continue // the loop is late, not the caller
+		}
+		switch {
 		case c.doing == reading && late > p.Read:
 			_ = l.send(c, l.reactor.config.Late()) // it is closed, whatever comes of it
 			l.close(c)
