@@ -19,10 +19,11 @@ import (
 // served to the last, in its order. Where the loop has been behind for
 // lastingFrom, until nobody is left aside, it keeps about turnMax in hand, so
 // that commits serve many, and no more, so that they are soon over: only whoever
-// is one too many is set aside, and those aside have a turn, the newest first,
-// where for calmAfter there have been fewer. That is when the load has fallen
-// back. In a load that lasts each who is served makes room for the next, and the
-// loop always has its hands full.
+// is one too many is set aside. Of those aside the newest have a turn, up to
+// newestMax, when nobody else waits: a hiccup set them aside. All of them have,
+// the newest first, where for calmAfter there have been fewer in hand. That is
+// when the load has fallen back: in a load that lasts each who is served makes
+// room for the next, and the loop always has its hands full.
 //
 // Whoever has waited for staleAfter is told to come back, a few each turn. A
 // refusal is not much cheaper than a booking, most of which is the network's,
@@ -35,6 +36,7 @@ const (
 	lateAfter    = 100 * time.Millisecond
 	lastingFrom  = time.Second            // that somebody has been aside without a break: this is no crowd of a moment
 	lastingAfter = 50 * time.Millisecond  // lateAfter from then on
+	newestMax    = 200 * time.Millisecond // that somebody has waited whom a hiccup set aside
 	calmAfter    = 100 * time.Millisecond // that fewer than turnMax have been in hand
 	staleAfter   = 10 * time.Second       // that somebody has waited who is told to come back
 
@@ -115,13 +117,18 @@ func (l *loop[A]) inHand() int { return len(l.ready) + int(l.shelf.n) }
 
 // spare is how many of those aside may have a turn where nobody else waits.
 func (l *loop[A]) spare() int {
-	switch {
-	case !l.lasting:
+	if !l.lasting {
 		return min(len(l.late), turnMax)
-	case l.now-l.crowded > calmAfter:
-		return min(len(l.late), max(turnMax-1-l.inHand(), 0)) // with these it is not crowded
 	}
-	return 0
+	most := min(len(l.late), max(turnMax-1-l.inHand(), 0)) // with these it is not crowded
+	if l.now-l.crowded > calmAfter {
+		return most
+	}
+	n := 0
+	for n < most && l.now-l.late[len(l.late)-1-n].ready < newestMax {
+		n++
+	}
+	return n
 }
 
 // catchUp gives n of those aside a turn.

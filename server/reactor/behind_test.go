@@ -136,7 +136,7 @@ func TestHandsFull(t *testing.T) {
 // Until then the loop rests.
 func TestTimeToSpareBehindForLong(t *testing.T) {
 	const kept = 10
-	l := queue(t, many(2*turnMax, 0)...)
+	l := queue(t, many(2*turnMax, newestMax)...)
 	l.late, l.ready = l.ready, nil
 	l.lasting, l.crowded = true, l.now-calmAfter
 	for range kept {
@@ -162,6 +162,24 @@ func TestTimeToSpareBehindForLong(t *testing.T) {
 	}
 	if l.pick(); l.turn != 0 || l.crowded != l.now || l.waits() {
 		t.Fatalf("full hands, and turns of %v", l.whose())
+	}
+}
+
+// TestSetAsideByAHiccup: whoever has not been aside for long has a turn as soon
+// as nobody else waits.
+func TestSetAsideByAHiccup(t *testing.T) {
+	l := queue(t, newestMax, newestMax, newestMax-1, lastingAfter)
+	l.late, l.ready = l.ready, nil
+	l.lasting, l.crowded = true, l.now
+	if !l.waits() {
+		t.Fatal("the loop rests while it has time to spare")
+	}
+	l.pick()
+	if !slices.Equal(l.whose(), []int{2, 3}) || len(l.late) != 2 {
+		t.Fatalf("%d aside, turns of %v", len(l.late), l.whose())
+	}
+	if l.ready = nil; l.waits() {
+		t.Fatal("the loop turns for nothing")
 	}
 }
 
