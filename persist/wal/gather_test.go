@@ -6,13 +6,15 @@ import (
 	"time"
 )
 
-// TestGather has a log on a slow disk wait for all callers there are, and for
-// nobody where there is one.
+// TestGather has a log wait for all callers there are, and for nobody where
+// there is one. Its disk turns: a sync ends when it has come round.
 func TestGather(t *testing.T) {
 	const rounds = 100
-	slow := files{before: func(op, _ string) error {
+	turns := time.NewTicker(2 * time.Millisecond)
+	defer turns.Stop()
+	turning := files{before: func(op, _ string) error {
 		if op == "sync segment" {
-			time.Sleep(2 * time.Millisecond) // the disk's
+			<-turns.C
 		}
 		return nil
 	}}
@@ -26,7 +28,7 @@ func TestGather(t *testing.T) {
 		{callers: 2 * growFrom, least: 1.5 * growFrom, queued: 1},
 	} {
 		o := small()
-		o.files = slow
+		o.files = turning
 		l := mustOpen(t, t.TempDir(), o)
 		var all sync.WaitGroup
 		for range test.callers {
