@@ -70,7 +70,7 @@ func (c *conn) store(b []byte) {
 // read reads into b what there is; 0 where there is nothing now.
 func (c *conn) read(b []byte) (int, error) {
 	for {
-		n, errno := rawRead(c.fd, b)
+		n, errno := rawRecv(c.fd, b)
 		switch errno {
 		case 0:
 			if n == 0 {
@@ -91,7 +91,7 @@ func (c *conn) read(b []byte) (int, error) {
 // write sends b and returns what the socket does not take now.
 func (c *conn) write(b []byte) (rest []byte, err error) {
 	for len(b) > 0 {
-		n, errno := rawWrite(c.fd, b)
+		n, errno := rawSend(c.fd, b)
 		switch errno {
 		case 0:
 			b = b[n:]
