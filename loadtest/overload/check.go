@@ -62,17 +62,16 @@ func (r *Report) check() {
 		return overloaded.P99Millis / normal.P99Millis, true
 	})
 	r.least("goodput 5 s after the load fell back, of what is offered", shareRecovered, func() (float64, bool) {
-		return arm.Fall.Share, arm.Fall.Known
+		return arm.recovered(func(round *Round) Recovery { return round.Fall.Recovery })
 	})
 	r.least("bookings 5 s after the pulse of a storm of retries, of those who come", shareRecovered, func() (float64, bool) {
-		return arm.Storm.Share, arm.Storm.Known
+		return arm.recovered(func(round *Round) Recovery { return round.Storm.Recovery })
 	})
-	r.most("server CPU of a refusal, of that of a booking where none is refused", refusalCost, func() (float64, bool) {
-		booking, refusal, known := refusalMicros(r.Arms[0].at(surge), overloaded)
-		if !known {
+	r.most("server CPU of a refusal, of that of a booking", refusalCost, func() (float64, bool) {
+		if r.Prices == nil {
 			return 0, false
 		}
-		return refusal / booking, true
+		return r.Prices.RefusalMicros / r.Prices.BookingMicros, true
 	})
 	r.most("runs in which the loader was late or short", 0, func() (float64, bool) { return float64(r.invalid()), true })
 }
@@ -85,19 +84,6 @@ func (r *Report) least(what string, bound float64, measure func() (value float64
 func (r *Report) most(what string, bound float64, measure func() (value float64, known bool)) {
 	value, known := measure()
 	r.Checks = append(r.Checks, Check{what, value, bound, false, known, known && value <= bound})
-}
-
-// refusalMicros is what a refusal costs the server at most, in microseconds of
-// CPU, beside a booking of the control under the same load: all that bookings at
-// the control's price do not account for is taken to be spent on refusals, so
-// what smaller commits cost is in it, too.
-func refusalMicros(control, overloaded *Step) (booking, refusal float64, known bool) {
-	if control == nil || overloaded == nil || control.Booked == 0 || overloaded.Refused == 0 {
-		return 0, 0, false
-	}
-	booking = control.microsEach()
-	rest := overloaded.ServerCPUSeconds*1e6 - booking*float64(overloaded.Booked)
-	return booking, max(rest, 0) / float64(overloaded.Refused), true
 }
 
 // at is the step of that multiple; nil where there is none.
@@ -118,6 +104,19 @@ func (a *Arm) peak() (goodput float64) {
 	return goodput
 }
 
+// recovered is the median of the rounds' shares; not known where one is not.
+func (a *Arm) recovered(of func(*Round) Recovery) (share float64, known bool) {
+	var shares []float64
+	for _, round := range a.Rounds {
+		recovery := of(round)
+		if !recovery.Known {
+			return 0, false
+		}
+		shares = append(shares, recovery.Share)
+	}
+	return median(shares), len(shares) > 0
+}
+
 func (r *Report) invalid() (n int) {
 	for _, a := range r.Arms {
 		n += len(a.invalid())
@@ -132,14 +131,16 @@ func (a *Arm) invalid() (why []string) {
 			why = append(why, fmt.Sprintf("%s: %s", name, m.Invalid))
 		}
 	}
-	for _, s := range a.Steps {
-		add(fmt.Sprintf("%gx", s.Multiple), &s.Measured)
-	}
-	if a.Fall != nil {
-		add("surge and fall", &a.Fall.Measured)
-	}
-	if a.Storm != nil {
-		add("storm", &a.Storm.Measured)
+	for n, round := range a.Rounds {
+		for _, s := range round.Steps {
+			add(fmt.Sprintf("round %d, %gx", n+1, s.Multiple), &s.Measured)
+		}
+		if round.Fall != nil {
+			add(fmt.Sprintf("round %d, surge and fall", n+1), &round.Fall.Measured)
+		}
+		if round.Storm != nil {
+			add(fmt.Sprintf("round %d, storm", n+1), &round.Storm.Measured)
+		}
 	}
 	return why
 }

@@ -60,7 +60,7 @@ func (r *runner) step(ctx context.Context, s *process.Server, multiple float64) 
 	return &Step{
 		Multiple: multiple, Offered: float64(seen.dueCount) / seconds, Goodput: float64(seen.goodCount) / seconds,
 		P50Millis: seen.millis(50), P99Millis: seen.millis(99),
-		Outcomes: seen.outcomes(), Booked: seen.booked, Refused: seen.refused, Measured: *measured,
+		Outcomes: seen.outcomes(), Booked: seen.booked, Measured: *measured,
 	}, nil
 }
 
@@ -91,7 +91,7 @@ func (r *runner) stream(curve *openloop.Curve, seen *sheet) openloop.Driver {
 	r.next += curve.Count()
 	return &openloop.Stream{
 		Curve:   curve,
-		Request: func(dst []byte, n int64) []byte { return r.stage.appendBooking(dst, first+n) },
+		Request: func(dst []byte, n int64) []byte { return r.stage.appendBooking(dst, first+n, "") },
 		Judge: func(request openloop.Request, a *openloop.Answer) openloop.Label {
 			seen.due(request.Due)
 			seen.note(request.Due, a)

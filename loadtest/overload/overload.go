@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"time"
 
 	"weir/loadtest/process"
@@ -18,6 +17,7 @@ type Options struct {
 	Binary    string        // of weir; built where empty
 	Dir       string        // for data, on the disk that is measured; the system's place for such where empty
 	Share     float64       // of one CPU, for the server
+	Rounds    int           // of all loads on all servers; the medians count
 	Multiples []float64     // of the capacity, of the steps
 	Step      time.Duration // length of each, of the surge and of the pulse that sets a storm off
 	Settle    time.Duration // at the start of a step, not counted
@@ -31,14 +31,14 @@ type Options struct {
 	Log func(format string, args ...any) // progress; nil: none
 }
 
-// Defaults take about twelve minutes. Until a step has settled, connections that
+// Defaults take about half an hour. Until a step has settled, connections that
 // all came at once have got through: the kernel asks again after one and three
 // seconds for those that found the listener's queue full. Behind the step the
 // load goes on until whoever was due in it has an answer: were it to end, the
 // server would have time for those who waited longest.
 func Defaults() Options {
 	return Options{
-		Share: 0.12, Multiples: []float64{0.5, 0.8, 1, 2, 5, 10, 20},
+		Share: 0.12, Rounds: 3, Multiples: []float64{0.5, 0.8, 1, 2, 5, 10, 20},
 		Step: 18 * time.Second, Settle: 8 * time.Second, Fade: 12 * time.Second, After: 15 * time.Second,
 		Patience: 15 * time.Second, ConnectWait: 10 * time.Millisecond,
 	}
@@ -82,7 +82,9 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	if r.stage, err = newStage(dir); err != nil {
 		return report, fmt.Errorf("overload: %w", err)
 	}
-	if err := r.measure(ctx); err != nil {
+	err = r.measure(ctx)
+	report.summarize()
+	if err != nil {
 		return report, fmt.Errorf("overload: %w", err)
 	}
 	report.check()
@@ -92,6 +94,7 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 func (o *Options) setDefaults() {
 	d := Defaults()
 	replace(&o.Share, d.Share)
+	replace(&o.Rounds, d.Rounds)
 	replace(&o.Step, d.Step)
 	replace(&o.Settle, d.Settle)
 	replace(&o.Fade, d.Fade)
@@ -116,65 +119,75 @@ func replace[T comparable](field *T, value T) {
 // runner is one Run.
 type runner struct {
 	Options
-	stage  *stage
-	group  *quota
-	report *Report
-	next   int64 // person who has not asked yet, on the server at hand
+	stage   *stage
+	group   *quota
+	report  *Report
+	started int   // servers so far
+	next    int64 // person who has not asked yet, on the server at hand
 }
 
 // measure takes one server after the other, so that each has the machine to
-// itself: first the control, whose capacity is the measure for both.
-func (r *runner) measure(ctx context.Context) error {
-	arms, err := r.arms(ctx)
-	if err != nil {
+// itself, and all of them again in each round: what the machine does slower or
+// faster for a while, it does to all. First is the control, whose capacity is
+// the measure for both.
+func (r *runner) measure(ctx context.Context) (err error) {
+	if r.report.Arms, err = r.arms(ctx); err != nil {
 		return err
 	}
-	for _, arm := range arms {
-		r.report.Arms = append(r.report.Arms, arm)
-		if err := r.measureArm(ctx, arm); err != nil {
-			return fmt.Errorf("%s: %w", arm.Name, err)
+	for range r.Rounds {
+		for _, arm := range r.report.Arms {
+			if err := r.measureArm(ctx, arm); err != nil {
+				return fmt.Errorf("%s: %w", arm.Name, err)
+			}
 		}
 	}
-	return nil
+	return r.measurePrices(ctx)
 }
 
 func (r *runner) measureArm(ctx context.Context, arm *Arm) (err error) {
-	s, err := r.start(ctx, arm)
+	s, err := r.start(ctx, arm.Args)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
 	if r.report.Capacity == 0 {
-		if r.report.Capacity, err = r.capacity(ctx, s); err != nil {
+		if err := r.setCapacity(ctx, s); err != nil {
 			return fmt.Errorf("capacity: %w", err)
-		}
-		if r.Connections == 0 {
-			r.Connections = min(max(int(standing*r.report.Capacity), 1), connectionsMax)
-			r.report.Settings.Connections = r.Connections
-		}
-		r.Log("capacity: %.0f bookings/s with %.3f of a CPU; %d connections", r.report.Capacity, r.Share, r.Connections)
-		if err := r.stage.mint(r.peopleNeeded()); err != nil {
-			return err
 		}
 	}
 	r.next = capacityPeople
+	round := &Round{}
+	arm.Rounds = append(arm.Rounds, round)
 	for _, multiple := range r.Multiples {
 		step, err := r.step(ctx, s, multiple)
 		if err != nil {
 			return fmt.Errorf("%g times the capacity: %w", multiple, err)
 		}
-		arm.Steps = append(arm.Steps, step)
+		round.Steps = append(round.Steps, step)
 		r.Log("%s: %s", arm.Name, step)
 	}
-	if arm.Fall, err = r.fall(ctx, s); err != nil {
+	if round.Fall, err = r.fall(ctx, s); err != nil {
 		return fmt.Errorf("surge and fall: %w", err)
 	}
-	r.Log("%s: %s", arm.Name, arm.Fall)
-	if arm.Storm, err = r.storm(ctx, s); err != nil {
+	r.Log("%s: %s", arm.Name, round.Fall)
+	if round.Storm, err = r.storm(ctx, s); err != nil {
 		return fmt.Errorf("storm of retries: %w", err)
 	}
-	r.Log("%s: %s", arm.Name, arm.Storm)
+	r.Log("%s: %s", arm.Name, round.Storm)
 	return nil
+}
+
+// setCapacity measures it, and sees to what depends on it.
+func (r *runner) setCapacity(ctx context.Context, s *process.Server) (err error) {
+	if r.report.Capacity, err = r.capacity(ctx, s); err != nil {
+		return err
+	}
+	if r.Connections == 0 {
+		r.Connections = min(max(int(standing*r.report.Capacity), 1), connectionsMax)
+		r.report.Settings.Connections = r.Connections
+	}
+	r.Log("capacity: %.0f bookings/s with %.3f of a CPU; %d connections", r.report.Capacity, r.Share, r.Connections)
+	return r.stage.mint(r.peopleNeeded())
 }
 
 // peopleNeeded is how many ask one server, with some to spare for rounding.
@@ -184,14 +197,4 @@ func (r *runner) peopleNeeded() int {
 		arrivals += arrivalsOf(r.stepLoad(multiple))
 	}
 	return capacityPeople + int(arrivals*r.report.Capacity) + 10*(len(r.Multiples)+2)
-}
-
-// median of some values; of an even number the mean of the two in the middle.
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	if n == 0 {
-		return 0
-	}
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }

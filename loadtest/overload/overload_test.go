@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 // gets an error that says so, and no figures.
 func TestRun(t *testing.T) {
 	report, err := Run(t.Context(), Options{
-		Share: 0.1, Multiples: []float64{0.8, 3}, Step: 1500 * time.Millisecond, Settle: 500 * time.Millisecond,
+		Share: 0.1, Rounds: 1, Multiples: []float64{0.8, 3}, Step: 1500 * time.Millisecond, Settle: 500 * time.Millisecond,
 		Fade: 500 * time.Millisecond, After: time.Second, Patience: time.Second, Connections: 500, Log: t.Logf, Dir: t.TempDir(),
 	})
 	if os.Geteuid() != 0 {
@@ -54,18 +54,20 @@ func TestRun(t *testing.T) {
 		t.Fatalf("report %+v", report)
 	}
 	for _, a := range report.Arms {
-		if len(a.Steps) != 2 || a.Fall == nil || a.Storm == nil || a.Storm.Requests < a.Storm.People {
+		if len(a.Rounds) != 1 || len(a.Steps) != 2 {
 			t.Fatalf("%s: %+v", a.Name, a)
 		}
+		if round := a.Rounds[0]; round.Fall == nil || round.Storm == nil || round.Storm.Requests < round.Storm.People {
+			t.Fatalf("%s: %+v", a.Name, round)
+		}
 		for _, s := range a.Steps {
-			ended := int64(0)
-			for _, n := range s.Outcomes {
-				ended += n
-			}
-			if due := int64(s.Offered); ended != due || s.Booked == 0 || s.ServerCPUSeconds <= 0 {
-				t.Errorf("%s: %d of %d requests ended: %+v", a.Name, ended, due, s)
+			if due := int64(s.Offered); s.ended() != due || s.Booked == 0 || s.ServerCPUSeconds <= 0 {
+				t.Errorf("%s: %d of %d requests ended: %+v", a.Name, s.ended(), due, s)
 			}
 		}
+	}
+	if p := report.Prices; p == nil || p.BookingMicros <= 0 || p.RefusalMicros <= 0 {
+		t.Errorf("prices %+v", p)
 	}
 	if report.Passed() {
 		t.Error("a run of a second proved everything")
@@ -181,8 +183,8 @@ func TestSheet(t *testing.T) {
 	at(13*time.Second, time.Millisecond, 502, "")
 	s.due(14 * time.Second)
 	s.note(14*time.Second, &openloop.Answer{Failure: openloop.TimedOut, At: 20 * time.Second})
-	if s.dueCount != 6 || s.goodCount != 2 || s.booked != 4 || s.refused != 2 {
-		t.Errorf("%d due, %d good, %d booked, %d refused", s.dueCount, s.goodCount, s.booked, s.refused)
+	if s.dueCount != 6 || s.goodCount != 2 || s.booked != 4 {
+		t.Errorf("%d due, %d good, %d booked", s.dueCount, s.goodCount, s.booked)
 	}
 	encoded, err := json.Marshal(s.outcomes())
 	if want := `{"200":1,"201":2,"502":1,"503 x":1,"timed out":1}`; err != nil || string(encoded) != want {
@@ -199,24 +201,29 @@ func TestSheet(t *testing.T) {
 // sample is a report of a server that does all that it should.
 func sample() *Report {
 	arm := func(name string, collapses bool) *Arm {
-		a := &Arm{Name: name, Fall: &Fall{Multiple: surge}, Storm: &Storm{}}
-		a.Fall.Share, a.Fall.Known, a.Storm.Share, a.Storm.Known = 1, true, 0.99, true
+		round := &Round{Fall: &Fall{Multiple: surge}, Storm: &Storm{}}
+		round.Fall.Share, round.Fall.Known, round.Storm.Share, round.Storm.Known = 1, true, 0.99, true
 		for _, m := range []float64{0.5, 0.8, 1, 2, 5, 10, 20} {
 			s := &Step{Multiple: m, Offered: 1000 * m, Goodput: 1000 * min(m, 0.97), P50Millis: 5, P99Millis: 20 + m, Booked: int64(8000 * min(m, 0.97))}
 			s.Seconds, s.ServerCPUSeconds = 8, 0.4*min(m, 1)
 			s.Outcomes = map[string]int64{"201": s.Booked}
 			if m > 1 {
-				s.Refused = int64(1000 * m)
-				s.Outcomes["503 overloaded"] = s.Refused
+				s.Outcomes["503 overloaded"] = int64(1000 * m)
+				s.Outcomes["no connection free"] = int64(7000*m) - s.Booked
 			}
 			if collapses && m > 1 {
 				s.Goodput, s.P99Millis = 100/m, 3900
 			}
-			a.Steps = append(a.Steps, s)
+			round.Steps = append(round.Steps, s)
 		}
-		return a
+		return &Arm{Name: name, Rounds: []*Round{round}}
 	}
-	r := &Report{Capacity: 1000, Share: 0.05, Arms: []*Arm{arm(withoutAdmission, true), arm(withAdmission, false)}}
+	r := &Report{
+		Capacity: 1000, Share: 0.05, Settings: Settings{StepSeconds: 10, SettleSeconds: 2},
+		Arms:   []*Arm{arm(withoutAdmission, true), arm(withAdmission, false)},
+		Prices: &Prices{BookingMicros: 50, RefusalMicros: 25},
+	}
+	r.summarize()
 	r.check()
 	return r
 }
@@ -225,16 +232,16 @@ func TestChecks(t *testing.T) {
 	if r := sample(); !r.Passed() {
 		t.Errorf("good report: %v", r.Checks)
 	}
-	for what, spoil := range map[string]func(a *Arm){
-		"goodput at 10 times": func(a *Arm) { a.at(10).Goodput = 850 },
-		"p99 of who is":       func(a *Arm) { a.at(10).P99Millis = 50 },
-		"goodput 5 s after":   func(a *Arm) { a.Fall.Share = 0.94 },
-		"bookings 5 s after":  func(a *Arm) { a.Storm.Known = false },
-		"server CPU of a":     func(a *Arm) { a.at(10).ServerCPUSeconds = 2 },
-		"runs in which the":   func(a *Arm) { a.Steps[0].Invalid = "late" },
+	for what, spoil := range map[string]func(r *Report, a *Arm){
+		"goodput at 10 times": func(_ *Report, a *Arm) { a.at(10).Goodput = 850 },
+		"p99 of who is":       func(_ *Report, a *Arm) { a.at(10).P99Millis = 50 },
+		"goodput 5 s after":   func(_ *Report, a *Arm) { a.Rounds[0].Fall.Share = 0.94 },
+		"bookings 5 s after":  func(_ *Report, a *Arm) { a.Rounds[0].Storm.Known = false },
+		"server CPU of a":     func(r *Report, _ *Arm) { r.Prices.RefusalMicros = 31 },
+		"runs in which the":   func(_ *Report, a *Arm) { a.Rounds[0].Steps[0].Invalid = "late" },
 	} {
 		r := sample()
-		spoil(r.Arms[1])
+		spoil(r, r.Arms[1])
 		r.Checks = nil
 		r.check()
 		for _, c := range r.Checks {
@@ -248,6 +255,41 @@ func TestChecks(t *testing.T) {
 	}
 	if (&Report{}).Passed() {
 		t.Error("nothing measured, and all is well")
+	}
+}
+
+// TestRoundsTogether: rates and times are the medians, counts are sums, and a
+// round that ended early spoils nothing.
+func TestRoundsTogether(t *testing.T) {
+	step := func(multiple, goodput, p99 float64, booked int64) *Step {
+		return &Step{
+			Multiple: multiple, Goodput: goodput, P99Millis: p99, Booked: booked, Outcomes: map[string]int64{"201": booked},
+			Measured: Measured{LatenessP99Millis: goodput / 100},
+		}
+	}
+	recovered := func(share float64) *Fall { return &Fall{Recovery: Recovery{Share: share, Known: true}} }
+	a := &Arm{Rounds: []*Round{
+		{Steps: []*Step{step(1, 900, 30, 1), step(2, 100, 7, 4)}, Fall: recovered(0.9)},
+		{Steps: []*Step{step(1, 800, 10, 2), step(2, 300, 5, 8)}, Fall: recovered(1)},
+		{Steps: []*Step{step(1, 700, 20, 4)}, Fall: recovered(0.2)},
+	}}
+	r := &Report{Arms: []*Arm{a, {Name: "not begun"}}}
+	r.summarize()
+	one, two := a.at(1), a.at(2)
+	if len(a.Steps) != 2 || one.Goodput != 800 || one.P99Millis != 20 || one.Booked != 7 || one.Outcomes["201"] != 7 ||
+		one.LatenessP99Millis != 9 || two.Goodput != 200 || two.P99Millis != 6 || two.Booked != 12 {
+		t.Errorf("%+v and %+v of %d", one, two, len(a.Steps))
+	}
+	if least, most := a.spread(1, func(s *Step) float64 { return s.Goodput }); least != 700 || most != 900 {
+		t.Errorf("goodput from %g to %g", least, most)
+	}
+	of := func(round *Round) Recovery { return round.Fall.Recovery }
+	if share, known := a.recovered(of); share != 0.9 || !known {
+		t.Errorf("recovered %g, %v", share, known)
+	}
+	a.Rounds[2].Fall.Known = false
+	if _, known := a.recovered(of); known {
+		t.Error("a round whose recovery was not watched")
 	}
 }
 

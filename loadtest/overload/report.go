@@ -12,6 +12,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"weir/loadtest/openloop"
 )
 
 // Report is what was measured and what was found. Rates are per second.
@@ -22,6 +24,7 @@ type Report struct {
 	Settings Settings  `json:"settings"`
 	Capacity float64   `json:"capacity"` // bookings/s in a closed loop, without admission
 	Arms     []*Arm    `json:"arms"`
+	Prices   *Prices   `json:"prices,omitempty"`
 	Checks   []Check   `json:"checks"`
 }
 
@@ -37,11 +40,17 @@ type Settings struct {
 
 // Arm is one of the servers that are compared.
 type Arm struct {
-	Name  string   `json:"name"`
-	Args  []string `json:"args,omitempty"` // of weir serve, beside the usual ones
-	Steps []*Step  `json:"steps"`
-	Fall  *Fall    `json:"fall"`
-	Storm *Storm   `json:"storm"`
+	Name   string   `json:"name"`
+	Args   []string `json:"args,omitempty"` // of weir serve, beside the usual ones
+	Rounds []*Round `json:"rounds"`
+	Steps  []*Step  `json:"steps"` // of the rounds together
+}
+
+// Round is all loads on one server.
+type Round struct {
+	Steps []*Step `json:"steps"`
+	Fall  *Fall   `json:"fall"`
+	Storm *Storm  `json:"storm"`
 }
 
 // Measured is what is known of any run.
@@ -54,8 +63,9 @@ type Measured struct {
 	Invalid           string  `json:"invalid,omitempty"` // why not to trust the run
 }
 
-// Step is one load. What is counted was due behind the settling; Booked,
-// Refused and CPU are of the whole run.
+// Step is one load. What is counted was due behind the settling; Booked and CPU
+// are of the whole run. Of rounds together rates and times are the medians, the
+// rest are sums, and of lateness and connections the most.
 type Step struct {
 	Multiple  float64          `json:"multiple"`
 	Offered   float64          `json:"offered"`
@@ -64,7 +74,6 @@ type Step struct {
 	P99Millis float64          `json:"p99_ms"`
 	Outcomes  map[string]int64 `json:"outcomes"` // by status and code, or what failed
 	Booked    int64            `json:"booked"`
-	Refused   int64            `json:"refused"` // answers that were no booking
 	Measured
 }
 
@@ -95,6 +104,9 @@ type Storm struct {
 	Measured
 }
 
+// counted is how long a step is counted, in seconds.
+func (s *Settings) counted() float64 { return s.StepSeconds - s.SettleSeconds }
+
 func newReport(o *Options) *Report {
 	return &Report{
 		Started: time.Now(), Cores: runtime.NumCPU(), Share: o.Share,
@@ -121,7 +133,10 @@ func (r *Report) WriteTable(w io.Writer) error {
 	t := &table{Writer: tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)}
 	t.line("capacity %.0f bookings/s, with %.3f of a CPU", r.Capacity, r.Share)
 	for _, a := range r.Arms {
-		t.arm(a, r.Arms[0], r.Capacity)
+		t.arm(a, r.Capacity)
+	}
+	if r.Prices != nil {
+		t.prices(r)
 	}
 	t.line("")
 	for _, c := range r.Checks {
@@ -138,30 +153,43 @@ type table struct{ *tabwriter.Writer }
 
 func (t *table) line(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\n", args...) }
 
-func (t *table) arm(a, control *Arm, capacity float64) {
-	t.line("\n%s", a.Name)
-	t.line("offered\t/s\tgoodput/s\tof capacity\tp50 ms\tp99 ms\tserver CPU\tµs/booking\tloader late ms\t")
+func (t *table) arm(a *Arm, capacity float64) {
+	t.line("\n%s, medians of %d (in brackets the least and the most)", a.Name, len(a.Rounds))
+	t.line("offered\t/s\tgoodput/s\tof capacity\t\tp50 ms\tp99 ms\t\tserver CPU\tµs/booking\tloader late ms\t")
 	for _, s := range a.Steps {
-		t.line("%gx\t%.0f\t%.0f\t%.2f\t%.1f\t%.1f\t%.4f\t%.1f\t%.2f\t", s.Multiple, s.Offered, s.Goodput, s.Goodput/capacity,
-			s.P50Millis, s.P99Millis, s.ServerCPUSeconds/s.Seconds, s.microsEach(), s.LatenessP99Millis)
+		goodputLeast, goodputMost := a.spread(s.Multiple, func(s *Step) float64 { return s.Goodput / capacity })
+		p99Least, p99Most := a.spread(s.Multiple, func(s *Step) float64 { return s.P99Millis })
+		t.line("%gx\t%.0f\t%.0f\t%.2f\t(%.2f–%.2f)\t%.1f\t%.1f\t(%.0f–%.0f)\t%.4f\t%.1f\t%.2f\t",
+			s.Multiple, s.Offered, s.Goodput, s.Goodput/capacity, goodputLeast, goodputMost,
+			s.P50Millis, s.P99Millis, p99Least, p99Most, s.ServerCPUSeconds/s.Seconds, s.microsEach(), s.LatenessP99Millis)
 	}
 	_ = t.Flush() // what follows has no columns
 	for _, s := range a.Steps {
 		t.line("%gx: %s", s.Multiple, outcomesText(s.Outcomes))
 	}
-	if booking, refusal, known := refusalMicros(control.at(surge), a.at(surge)); known && a != control {
-		t.line("at %gx a booking without refusals costs the server %.1f µs of CPU, a refusal beside bookings %.1f µs at most",
-			float64(surge), booking, refusal)
-	}
-	if a.Fall != nil {
-		t.line("%s", a.Fall)
-	}
-	if a.Storm != nil {
-		t.line("%s", a.Storm)
+	for _, round := range a.Rounds {
+		if round.Fall != nil {
+			t.line("%s", round.Fall)
+		}
+		if round.Storm != nil {
+			t.line("%s", round.Storm)
+		}
 	}
 	for _, why := range a.invalid() {
 		t.line("invalid: %s", why)
 	}
+}
+
+// prices tells what refusing costs, and what it saves to shed below HTTP.
+func (t *table) prices(r *Report) {
+	t.line("\na booking costs the server %.1f µs of CPU, a refusal %.1f µs, in closed loops", r.Prices.BookingMicros, r.Prices.RefusalMicros)
+	s := r.Arms[len(r.Arms)-1].at(surge)
+	if s == nil {
+		return
+	}
+	shed := s.Outcomes[openloop.Unconnected.String()]
+	t.line("at %gx %d of %d found no connection, at no cost to the server; to refuse them as well would take %.1f times its CPU",
+		s.Multiple, shed, s.ended(), float64(shed)*r.Prices.RefusalMicros/1e6/(r.Share*r.Settings.counted()*float64(len(r.Arms[0].Rounds))))
 }
 
 func (s *Step) String() string {
@@ -179,6 +207,14 @@ func (s *Storm) String() string {
 
 func (r Recovery) String() string {
 	return fmt.Sprintf("%s by the second; %.3f from the sixth on", sharesText(r.Shares), r.Share)
+}
+
+// ended is how many requests the outcomes are of.
+func (s *Step) ended() (n int64) {
+	for _, of := range s.Outcomes {
+		n += of
+	}
+	return n
 }
 
 // microsEach is the server's CPU a booking, with all that was refused in it.

@@ -6,11 +6,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net/http"
 	"os/exec"
 	"time"
 
-	"weir/loadtest/loader"
 	"weir/loadtest/process"
 )
 
@@ -19,12 +17,9 @@ const (
 	withoutAdmission = "without admission"
 	admissionFlag    = "--admission"
 
-	capacityConnections = 64
-	capacityRounds      = 3
-	capacityLength      = 2 * time.Second // at most, of a round
-	quietTimeout        = time.Minute
-	quietEvery          = 250 * time.Millisecond
-	quietShare          = 0.2 // of its quota: what a server does that nobody asks for anything
+	quietTimeout = time.Minute
+	quietEvery   = 250 * time.Millisecond
+	quietShare   = 0.2 // of its quota: what a server does that nobody asks for anything
 )
 
 // arms are the servers to compare: the control first. A server that has no
@@ -43,9 +38,10 @@ func (r *runner) arms(ctx context.Context) ([]*Arm, error) {
 
 // start starts a server with a data directory of its own. Not before it is
 // ready does the quota hold: a start is not what is measured.
-func (r *runner) start(ctx context.Context, arm *Arm) (*process.Server, error) {
-	data := fmt.Sprintf("data-%d", len(r.report.Arms))
-	s, err := process.Start(r.Binary, nil, append(r.stage.ServeArgs(data), arm.Args...)...)
+func (r *runner) start(ctx context.Context, args []string) (*process.Server, error) {
+	data := fmt.Sprintf("data-%d", r.started)
+	r.started++
+	s, err := process.Start(r.Binary, nil, append(r.stage.ServeArgs(data), args...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -60,44 +56,6 @@ func (r *runner) start(ctx context.Context, arm *Arm) (*process.Server, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-// capacity is what a closed loop gets out of a server: the median of some
-// rounds, of which the first is dropped.
-func (r *runner) capacity(ctx context.Context, s *process.Server) (perSecond float64, err error) {
-	if err := r.stage.mint(capacityPeople); err != nil {
-		return 0, err
-	}
-	var rates []float64
-	person := int64(0)
-	for range capacityRounds + 1 {
-		result, err := loader.Run(ctx, loader.Options{
-			Addr: s.Addr, Connections: capacityConnections, Duration: min(capacityLength, r.Step),
-			Next: func(_ int, dst []byte) []byte {
-				if person == capacityPeople {
-					return nil
-				}
-				person++
-				return r.stage.appendBooking(dst, person-1)
-			},
-			Check: func(_, status int, body []byte) error {
-				if status != http.StatusCreated {
-					return fmt.Errorf("status %d: %s", status, body[:min(len(body), 200)])
-				}
-				return nil
-			},
-		})
-		switch {
-		case err != nil:
-			return 0, err
-		case result.Errors > 0:
-			return 0, fmt.Errorf("%d bookings failed: %w", result.Errors, result.FirstErrors[0])
-		case person == capacityPeople:
-			return 0, fmt.Errorf("%d people were booked too soon; give the server a smaller share of the CPU than %g", person, r.Share)
-		}
-		rates = append(rates, result.PerSecond())
-	}
-	return median(rates[1:]), nil
 }
 
 // quiet waits until the server has done what the last load left it.

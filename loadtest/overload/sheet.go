@@ -27,8 +27,7 @@ type sheet struct {
 	ended     map[string]*int64       // by status and code, or failure
 	key       []byte                  // of ended, used again
 
-	booked  int64 // from the start
-	refused int64 // from the start: answers of any kind but bookings
+	booked int64 // from the start
 }
 
 func newSheet(origin time.Duration) *sheet {
@@ -53,11 +52,8 @@ func (s *sheet) due(at time.Duration) {
 // it was booked. A booking that an earlier request had made counts as well.
 func (s *sheet) note(due time.Duration, a *openloop.Answer) (booked bool) {
 	booked = a.Failure == openloop.None && (a.Status == http.StatusCreated || a.Status == http.StatusOK)
-	switch {
-	case booked:
+	if booked {
 		s.booked++
-	case a.Failure == openloop.None:
-		s.refused++
 	}
 	if !s.counts(due) {
 		return booked

@@ -75,14 +75,16 @@ func (s *stage) mint(people int) error {
 	return nil
 }
 
-// appendBooking appends the request of the nth person.
-func (s *stage) appendBooking(dst []byte, n int64) []byte {
+// appendBooking appends the request of the nth person, with more lines in its
+// head.
+func (s *stage) appendBooking(dst []byte, n int64, lines string) []byte {
 	dst = append(dst, "POST "+bookingsPath+" HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: "...)
 	dst = strconv.AppendInt(dst, int64(s.wishSize), 10)
 	dst = append(dst, "\r\nAuthorization: Bearer "...)
 	at := int(n) * s.passSize
 	dst = append(dst, s.passes[at:at+s.passSize]...)
-	dst = append(dst, "\r\n\r\n"...)
+	dst = append(dst, "\r\n"...)
+	dst = append(append(dst, lines...), "\r\n"...)
 	return s.appendWish(dst, event.SlotID(stages.Scatter(uint64(n))%uint64(s.Rules.SlotCount())))
 }
 

@@ -95,7 +95,7 @@ func (d *impatient) Compose(dst []byte, r openloop.Request) []byte {
 	if r.Step == page {
 		return appendPage(dst)
 	}
-	return d.stage.appendBooking(dst, d.first+int64(r.Client-1))
+	return d.stage.appendBooking(dst, d.first+int64(r.Client-1), "")
 }
 
 func (d *impatient) Ended(l *openloop.Loop, r openloop.Request, a *openloop.Answer) openloop.Label {

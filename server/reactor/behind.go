@@ -36,7 +36,7 @@ const (
 	lateAfter    = 100 * time.Millisecond
 	lastingFrom  = time.Second            // that somebody has been aside without a break: this is no crowd of a moment
 	lastingAfter = 50 * time.Millisecond  // lateAfter from then on
-	newestMax    = 200 * time.Millisecond // that somebody has waited whom a hiccup set aside
+	newestMax    = 100 * time.Millisecond // that somebody has waited whom a hiccup set aside
 	calmAfter    = 100 * time.Millisecond // that fewer than turnMax have been in hand
 	staleAfter   = 10 * time.Second       // that somebody has waited who is told to come back
 

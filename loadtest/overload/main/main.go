@@ -56,6 +56,7 @@ func parse(args []string, problems io.Writer) (o *overload.Options, dir string, 
 	flags.StringVar(&o.Binary, "weir", "", "binary of weir (default: built)")
 	flags.StringVar(&o.Dir, "dir", "", "directory for data, on the disk that is measured (default: the system's for temporary files)")
 	flags.Float64Var(&o.Share, "share", d.Share, "of one CPU that the server may use")
+	flags.IntVar(&o.Rounds, "rounds", d.Rounds, "of all loads on all servers; the medians count")
 	flags.DurationVar(&o.Step, "step", d.Step, "length of each load")
 	flags.DurationVar(&o.Settle, "settle", d.Settle, "start of each load that is not counted, half of a shorter load where it is not given")
 	flags.DurationVar(&o.Fade, "fade", d.Fade, "that a load goes on for behind its step, not counted")
@@ -79,8 +80,8 @@ func parse(args []string, problems io.Writer) (o *overload.Options, dir string, 
 	if !settled {
 		o.Settle = min(o.Settle, o.Step/2)
 	}
-	if o.Settle >= o.Step || o.Settle < 0 || o.Share <= 0 || o.After <= 0 || o.Fade <= 0 || o.Connections < 0 {
-		return nil, "", errors.New("lengths and the share must be positive, connections not negative, and the settling shorter than the step")
+	if o.Settle >= o.Step || o.Settle < 0 || o.Share <= 0 || o.After <= 0 || o.Fade <= 0 || o.Rounds < 1 || o.Connections < 0 {
+		return nil, "", errors.New("lengths, rounds and the share must be positive, connections not negative, and the settling shorter than the step")
 	}
 	return o, dir, nil
 }

@@ -27,7 +27,7 @@ func TestParse(t *testing.T) {
 }
 
 func TestCalledWrongly(t *testing.T) {
-	for _, args := range []string{"extra", "-share 0", "-multiples 1,x", "-multiples 0", "-settle 1m", "-nothing", "-connections -1"} {
+	for _, args := range []string{"extra", "-share 0", "-multiples 1,x", "-multiples 0", "-settle 1m", "-nothing", "-connections -1", "-rounds 0"} {
 		var out, problems bytes.Buffer
 		if exit := run(t.Context(), strings.Fields(args), &out, &problems); exit != 2 || problems.Len() == 0 {
 			t.Errorf("%s: exit %d, %q", args, exit, &problems)
