@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"time"
 
+	"weir/loadtest/socket"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -90,15 +92,15 @@ func sockaddr(target netip.AddrPort) (family int, address unix.Sockaddr) {
 // write sends what is left of the request; false: the socket is full.
 func (c *conn) write() (done bool, err error) {
 	for c.sent < len(c.out) {
-		n, err := unix.Write(c.fd, c.out[c.sent:])
-		switch {
-		case err == nil:
+		n, errno := socket.Send(c.fd, c.out[c.sent:])
+		switch errno {
+		case 0:
 			c.sent += n
-		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EAGAIN):
+		case unix.EINTR:
+		case unix.EAGAIN:
 			return false, nil
 		default:
-			return false, fmt.Errorf("write: %w", err)
+			return false, fmt.Errorf("write: %w", errno)
 		}
 	}
 	return true, nil
@@ -109,12 +111,12 @@ func (c *conn) read() error {
 	if len(c.in) == cap(c.in) {
 		c.in = append(make([]byte, 0, max(2*cap(c.in), firstBuffer)), c.in...)
 	}
-	n, err := unix.Read(c.fd, c.in[len(c.in):cap(c.in)])
+	n, errno := socket.Recv(c.fd, c.in[len(c.in):cap(c.in)])
 	switch {
-	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
+	case errno == unix.EAGAIN, errno == unix.EINTR:
 		return nil
-	case err != nil:
-		return fmt.Errorf("read: %w", err)
+	case errno != 0:
+		return fmt.Errorf("read: %w", errno)
 	case n == 0:
 		return fmt.Errorf("%w: the server closed the connection behind %d bytes of an answer", errOdd, len(c.in))
 	}

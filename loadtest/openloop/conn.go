@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"time"
 
+	"weir/loadtest/socket"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -86,15 +88,15 @@ func (c *conn) connected() bool {
 // write sends what the socket takes and returns how much that was.
 func (c *conn) write(b []byte) (n int, err error) {
 	for n < len(b) {
-		m, err := unix.Write(c.fd, b[n:])
-		switch {
-		case err == nil:
+		m, errno := socket.Send(c.fd, b[n:])
+		switch errno {
+		case 0:
 			n += m
-		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EAGAIN):
+		case unix.EINTR:
+		case unix.EAGAIN:
 			return n, nil
 		default:
-			return n, err
+			return n, errno
 		}
 	}
 	return n, nil
@@ -104,17 +106,17 @@ func (c *conn) write(b []byte) (n int, err error) {
 // more. An error is the end of the connection, in good order or not.
 func (c *conn) read(b []byte) (n int, more bool, err error) {
 	for {
-		n, err = unix.Read(c.fd, b)
+		n, errno := socket.Recv(c.fd, b)
 		switch {
-		case err == nil && n > 0:
+		case errno == 0 && n > 0:
 			return n, n == len(b), nil
-		case err == nil:
+		case errno == 0:
 			return 0, false, errClosed
-		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.EAGAIN):
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN:
 			return 0, false, nil
 		default:
-			return 0, false, err
+			return 0, false, errno
 		}
 	}
 }

@@ -79,7 +79,7 @@ func (r *Report) WritePNG(w io.Writer) error {
 
 func (r *Report) draw(c canvas) {
 	c.text(point{firstLeft, 28}, left, titleSize, ink, fmt.Sprintf(
-		"Bookings under overload: capacity %.0f/s, %.3g of a CPU", r.Capacity, r.Share))
+		"Bookings under overload: capacity %.0f/s, %.3g of a CPU", r.capacity(), r.Share))
 	x := 0.0
 	for _, a := range r.Arms {
 		at := point{firstLeft + x, 50}
@@ -102,7 +102,7 @@ func (r *Report) draw(c canvas) {
 	for _, a := range r.Arms {
 		var good, slow [][2]float64
 		for _, s := range a.Steps {
-			good = append(good, [2]float64{s.Multiple, s.Goodput / max(r.Capacity, 1)})
+			good = append(good, [2]float64{s.Multiple, s.OfCapacity})
 			if s.P99Millis > 0 {
 				slow = append(slow, [2]float64{s.Multiple, s.P99Millis})
 			}
@@ -127,7 +127,7 @@ func (r *Report) span() (least, most float64) {
 func (r *Report) top() float64 {
 	top := 1.1
 	for _, a := range r.Arms {
-		top = max(top, 1.05*a.peak()/max(r.Capacity, 1))
+		top = max(top, 1.05*a.peak())
 	}
 	return top
 }

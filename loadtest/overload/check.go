@@ -53,7 +53,7 @@ func (r *Report) check() {
 		if overloaded == nil || arm.peak() == 0 {
 			return 0, false
 		}
-		return overloaded.Goodput / arm.peak(), true
+		return overloaded.OfCapacity / arm.peak(), true
 	})
 	r.most("p99 of who is booked at 10 times the capacity, of that at 0.8", p99AtSurge, func() (float64, bool) {
 		if overloaded == nil || normal == nil || overloaded.P99Millis == 0 || normal.P99Millis == 0 {
@@ -68,10 +68,11 @@ func (r *Report) check() {
 		return arm.recovered(func(round *Round) Recovery { return round.Storm.Recovery })
 	})
 	r.most("server CPU of a refusal, of that of a booking", refusalCost, func() (float64, bool) {
-		if r.Prices == nil {
+		booking, refusal := r.prices()
+		if booking == 0 || refusal == 0 {
 			return 0, false
 		}
-		return r.Prices.RefusalMicros / r.Prices.BookingMicros, true
+		return refusal / booking, true
 	})
 	r.most("runs in which the loader was late or short", 0, func() (float64, bool) { return float64(r.invalid()), true })
 }
@@ -96,10 +97,10 @@ func (a *Arm) at(multiple float64) *Step {
 	return nil
 }
 
-// peak is the highest goodput of all steps.
+// peak is the highest goodput of all steps, of the capacity.
 func (a *Arm) peak() (goodput float64) {
 	for _, s := range a.Steps {
-		goodput = max(goodput, s.Goodput)
+		goodput = max(goodput, s.OfCapacity)
 	}
 	return goodput
 }

@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	closedCallers = 256 // about as many as weir keeps in hand when it is asked for too much
+	closedCallers = 128 // about as many as weir keeps in hand on two cores when it is asked for too much
 	closedRounds  = 3
 	closedLength  = 2 * time.Second // at most, of a round
+	closedPeople  = 150_000
 
 	// oneClient is the word of a proxy for a client who asks without end. It is
 	// of the addresses that are for documents (RFC 3849).
@@ -24,62 +25,72 @@ const (
 	refusedLeast = 0.9 // of the answers of a round of refusals
 )
 
-// Prices are what an answer takes of the server's CPU, in microseconds, where a
-// closed loop asks for nothing else, under the quota.
-type Prices struct {
+// Closed is what closed loops get out of weir as it is, under the quota: of
+// bookings, and of refusals that are prepared and given before anything is
+// parsed.
+type Closed struct {
+	Bookings      float64 `json:"bookings"` // a second: the capacity
 	BookingMicros float64 `json:"booking_us"`
-	RefusalMicros float64 `json:"refusal_us"` // of one that is prepared, and given before anything is parsed
+	RefusalMicros float64 `json:"refusal_us"` // 0: this server refuses nobody
 }
 
-// capacity is what a closed loop gets out of a server: the median of some
-// rounds.
-func (r *runner) capacity(ctx context.Context, s *process.Server) (perSecond float64, err error) {
-	perSecond, _, err = r.closed(ctx, s, "", http.StatusCreated, new(int64))
-	return perSecond, err
-}
-
-// measurePrices measures Prices on a server of its own, which believes that it
-// is asked by a proxy: it refuses who comes too often by one address, as its
-// admission refuses anybody. A server without admission refuses nobody.
-func (r *runner) measurePrices(ctx context.Context) (err error) {
-	if len(r.report.Arms) < 2 {
-		return nil
-	}
-	s, err := r.start(ctx, []string{"--client-header", "x-forwarded-for", "--trusted-proxy", "127.0.0.0/8"})
+// measureClosed measures Closed on a server of its own, and sees to what depends
+// on it. The server believes that a proxy asks it: so it refuses who comes too
+// often by one address, as its admission refuses anybody.
+func (r *runner) measureClosed(ctx context.Context) (err error) {
+	args := []string{"--client-header", "x-forwarded-for", "--trusted-proxy", "127.0.0.0/8"}
+	s, err := r.start(ctx, args)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
-	p, person := &Prices{}, int64(0)
-	if _, p.BookingMicros, err = r.closed(ctx, s, "", http.StatusCreated, &person); err != nil {
-		return fmt.Errorf("price of a booking: %w", err)
+	if err := r.stage.mint(closedPeople); err != nil {
+		return err
 	}
-	if _, p.RefusalMicros, err = r.closed(ctx, s, oneClient, http.StatusTooManyRequests, &person); err != nil {
-		return fmt.Errorf("price of a refusal: %w", err)
+	c := &Closed{}
+	r.next = 0
+	if c.Bookings, c.BookingMicros, err = r.closed(ctx, s, "", http.StatusCreated); err != nil {
+		return fmt.Errorf("book: %w", err)
 	}
-	r.report.Prices = p
-	return nil
+	if len(r.report.Arms) > 1 {
+		if _, c.RefusalMicros, err = r.closed(ctx, s, oneClient, http.StatusTooManyRequests); err != nil {
+			return fmt.Errorf("refuse: %w", err)
+		}
+	}
+	r.report.Closed = append(r.report.Closed, c)
+	r.capacity = c.Bookings
+	r.Log("closed loops, with %.3f of a CPU: %s", r.Share, c)
+	return r.stage.mint(r.peopleNeeded())
 }
 
-// closed has people book, from the given one on, as many at a time as
-// closedCallers, and wants a status. It returns the medians of some rounds, of
-// which the first is dropped: answers a second, and the server's CPU an answer.
-// One client who comes too often is let through now and then.
-func (r *runner) closed(ctx context.Context, s *process.Server, lines string, status int, person *int64) (perSecond, micros float64, err error) {
-	if err := r.stage.mint(capacityPeople); err != nil {
-		return 0, 0, err
+func (c *Closed) String() string {
+	return fmt.Sprintf("capacity %.0f bookings/s; a booking costs the server %.1f µs of CPU, a refusal %.1f µs", c.Bookings, c.BookingMicros, c.RefusalMicros)
+}
+
+// connections is how many there may be at a time.
+func (r *runner) connections() int {
+	if r.Connections > 0 {
+		return r.Connections
 	}
+	return min(max(int(standing*r.capacity), 1), connectionsMax)
+}
+
+// closed has people book, as many at a time as closedCallers, and wants a
+// status. It returns the medians of some rounds behind a first one: answers a
+// second, and the server's CPU an answer. One client who comes too often is let
+// through now and then.
+func (r *runner) closed(ctx context.Context, s *process.Server, lines string, status int) (perSecond, micros float64, err error) {
 	var rates, prices []float64
 	for n := range closedRounds + 1 {
 		before, err1 := processCPU(s.PID())
 		result, err2 := loader.Run(ctx, loader.Options{
 			Addr: s.Addr, Connections: closedCallers, Duration: min(closedLength, r.Step),
 			Next: func(_ int, dst []byte) []byte {
-				if *person == capacityPeople {
+				if r.next == closedPeople {
 					return nil
 				}
-				*person++
-				return r.stage.appendBooking(dst, *person-1, lines)
+				r.next++
+				return r.stage.appendBooking(dst, r.next-1, lines)
 			},
 			Check: func(_, got int, body []byte) error {
 				if got != status && got != http.StatusCreated {
@@ -95,8 +106,8 @@ func (r *runner) closed(ctx context.Context, s *process.Server, lines string, st
 		switch {
 		case result.Errors > 0:
 			return 0, 0, fmt.Errorf("%d answers were not as they should: %w", result.Errors, result.FirstErrors[0])
-		case *person == capacityPeople:
-			return 0, 0, fmt.Errorf("%d people had asked too soon; give the server a smaller share of the CPU than %g", capacityPeople, r.Share)
+		case r.next == closedPeople:
+			return 0, 0, fmt.Errorf("%d people had asked too soon; give the server a smaller share of the CPU than %g", closedPeople, r.Share)
 		case n == 0:
 			continue
 		case float64(result.ByStatus[status]) < refusedLeast*float64(result.Requests):

@@ -12,10 +12,9 @@
 //     quota (a control group) so small that one thread can offer twenty times
 //     what the server can do. Without the right to make a control group there
 //     is no run.
-//  2. Capacity is measured with a closed loop: bookings a second when 256 people
-//     always wait, about as many as weir keeps in hand when it is asked for too
-//     much, so that commits are as large as they are then. With 64 it comes out
-//     lower than what the server carries.
+//  2. Capacity is measured with a closed loop: bookings a second of weir as it is
+//     when 128 people always wait, about as many as it keeps in hand on two cores
+//     when it is asked for too much.
 //  3. Each booking is by another person with a pass, for a slot of many. It is
 //     due at a fixed rate. What is booked within two seconds of being due is
 //     goodput.
@@ -27,9 +26,9 @@
 //     and a controller to see it. Behind a step its load goes on, not counted
 //     either, until all who were due in it have an answer: whom an overloaded
 //     server keeps waiting it would serve as soon as the load ends.
-//  6. All loads are offered to both servers in turns, several times: a machine
-//     that others share is slower at some times than at others. The medians
-//     count.
+//  6. All loads are offered to both servers in turns, in several rounds, each
+//     with a capacity of its own: a machine that others share is slower at some
+//     times than at others. The medians count.
 //  7. After ten times the capacity the load falls back to 0.8 times, in the same
 //     run. In a storm of retries everybody refused asks again at once, three
 //     times, and then loads the page and starts over.

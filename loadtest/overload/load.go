@@ -37,7 +37,7 @@ func (r *runner) curve(load []piece) (*openloop.Curve, error) {
 	var points []openloop.Point
 	at := time.Duration(0)
 	for _, p := range load {
-		rate := p.multiple * r.report.Capacity
+		rate := p.multiple * r.capacity
 		points = append(points, openloop.Point{At: at, PerSecond: rate}, openloop.Point{At: at + p.length, PerSecond: rate})
 		at += p.length
 	}
@@ -59,7 +59,8 @@ func (r *runner) step(ctx context.Context, s *process.Server, multiple float64) 
 	seconds := (r.Step - r.Settle).Seconds()
 	return &Step{
 		Multiple: multiple, Offered: float64(seen.dueCount) / seconds, Goodput: float64(seen.goodCount) / seconds,
-		P50Millis: seen.millis(50), P99Millis: seen.millis(99),
+		OfCapacity: float64(seen.goodCount) / seconds / r.capacity,
+		P50Millis:  seen.millis(50), P99Millis: seen.millis(99),
 		Outcomes: seen.outcomes(), Booked: seen.booked, Measured: *measured,
 	}, nil
 }
@@ -80,7 +81,7 @@ func (r *runner) fall(ctx context.Context, s *process.Server) (*Fall, error) {
 
 // recovery is what a sheet says whose origin is the end of an overload.
 func (r *runner) recovery(seen *sheet) Recovery {
-	offered := usual * r.report.Capacity
+	offered := usual * r.capacity
 	share, known := seen.meanShare(offered, recoverWithin, r.After)
 	return Recovery{Shares: seen.shares(offered), Share: share, Known: known}
 }
@@ -111,7 +112,7 @@ func (r *runner) offer(ctx context.Context, s *process.Server, curve *openloop.C
 		Driver:   func(int) openloop.Driver { return driver },
 		Duration: curve.End(), Drain: r.Patience + time.Second,
 		Patience: r.Patience, Timeout: r.Patience, ConnectWait: r.ConnectWait,
-		Connections: r.Connections, Sources: r.Connections, // people do not all come from one address
+		Connections: r.connections(), Sources: r.connections(), // people do not all come from one address
 	})
 	if err != nil {
 		return nil, err

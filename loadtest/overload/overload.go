@@ -24,7 +24,7 @@ type Options struct {
 	Fade      time.Duration // that a step's load goes on for behind it, not counted
 	After     time.Duration // that a surge and a storm are watched for when they are over
 
-	Connections int           // at a time; by default what the server does in standing
+	Connections int           // at a time; 0: what the server does in standing
 	Patience    time.Duration // of people, from when they are due
 	ConnectWait time.Duration // for a free connection
 
@@ -54,7 +54,6 @@ const (
 	connectionsMax = 15_000 // by default, whatever the server can do: descriptors are not endless
 	readyTimeout   = time.Minute
 	groupName      = "weir-overload"
-	capacityPeople = 150_000
 )
 
 // Run measures and returns what it found, with every threshold checked. It
@@ -119,29 +118,33 @@ func replace[T comparable](field *T, value T) {
 // runner is one Run.
 type runner struct {
 	Options
-	stage   *stage
-	group   *quota
-	report  *Report
-	started int   // servers so far
-	next    int64 // person who has not asked yet, on the server at hand
+	stage    *stage
+	group    *quota
+	report   *Report
+	capacity float64 // of the round, bookings/s
+	started  int     // servers so far
+	next     int64   // person who has not asked yet, on the server at hand
 }
 
 // measure takes one server after the other, so that each has the machine to
 // itself, and all of them again in each round: what the machine does slower or
-// faster for a while, it does to all. First is the control, whose capacity is
-// the measure for both.
+// faster for a while, it does to all. So the capacity is measured in each round,
+// too, as the measure for both.
 func (r *runner) measure(ctx context.Context) (err error) {
 	if r.report.Arms, err = r.arms(ctx); err != nil {
 		return err
 	}
 	for range r.Rounds {
+		if err := r.measureClosed(ctx); err != nil {
+			return fmt.Errorf("closed loops: %w", err)
+		}
 		for _, arm := range r.report.Arms {
 			if err := r.measureArm(ctx, arm); err != nil {
 				return fmt.Errorf("%s: %w", arm.Name, err)
 			}
 		}
 	}
-	return r.measurePrices(ctx)
+	return nil
 }
 
 func (r *runner) measureArm(ctx context.Context, arm *Arm) (err error) {
@@ -150,12 +153,7 @@ func (r *runner) measureArm(ctx context.Context, arm *Arm) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Stop()) }()
-	if r.report.Capacity == 0 {
-		if err := r.setCapacity(ctx, s); err != nil {
-			return fmt.Errorf("capacity: %w", err)
-		}
-	}
-	r.next = capacityPeople
+	r.next = 0
 	round := &Round{}
 	arm.Rounds = append(arm.Rounds, round)
 	for _, multiple := range r.Multiples {
@@ -177,24 +175,11 @@ func (r *runner) measureArm(ctx context.Context, arm *Arm) (err error) {
 	return nil
 }
 
-// setCapacity measures it, and sees to what depends on it.
-func (r *runner) setCapacity(ctx context.Context, s *process.Server) (err error) {
-	if r.report.Capacity, err = r.capacity(ctx, s); err != nil {
-		return err
-	}
-	if r.Connections == 0 {
-		r.Connections = min(max(int(standing*r.report.Capacity), 1), connectionsMax)
-		r.report.Settings.Connections = r.Connections
-	}
-	r.Log("capacity: %.0f bookings/s with %.3f of a CPU; %d connections", r.report.Capacity, r.Share, r.Connections)
-	return r.stage.mint(r.peopleNeeded())
-}
-
 // peopleNeeded is how many ask one server, with some to spare for rounding.
 func (r *runner) peopleNeeded() int {
 	arrivals := arrivalsOf(r.fallLoad()) + arrivalsOf(r.stormLoad())
 	for _, multiple := range r.Multiples {
 		arrivals += arrivalsOf(r.stepLoad(multiple))
 	}
-	return capacityPeople + int(arrivals*r.report.Capacity) + 10*(len(r.Multiples)+2)
+	return int(arrivals*r.capacity) + 10*(len(r.Multiples)+2)
 }

@@ -50,7 +50,7 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report.Capacity <= 0 || len(report.Arms) == 0 || len(report.Checks) == 0 {
+	if len(report.Closed) != 1 || len(report.Arms) == 0 || len(report.Checks) == 0 {
 		t.Fatalf("report %+v", report)
 	}
 	for _, a := range report.Arms {
@@ -66,8 +66,8 @@ func TestRun(t *testing.T) {
 			}
 		}
 	}
-	if p := report.Prices; p == nil || p.BookingMicros <= 0 || p.RefusalMicros <= 0 {
-		t.Errorf("prices %+v", p)
+	if c := report.Closed[0]; c.Bookings <= 0 || c.BookingMicros <= 0 || c.RefusalMicros <= 0 {
+		t.Errorf("closed loops %+v", c)
 	}
 	if report.Passed() {
 		t.Error("a run of a second proved everything")
@@ -214,14 +214,15 @@ func sample() *Report {
 			if collapses && m > 1 {
 				s.Goodput, s.P99Millis = 100/m, 3900
 			}
+			s.OfCapacity = s.Goodput / 1000
 			round.Steps = append(round.Steps, s)
 		}
 		return &Arm{Name: name, Rounds: []*Round{round}}
 	}
 	r := &Report{
-		Capacity: 1000, Share: 0.05, Settings: Settings{StepSeconds: 10, SettleSeconds: 2},
+		Share: 0.05, Settings: Settings{StepSeconds: 10, SettleSeconds: 2},
 		Arms:   []*Arm{arm(withoutAdmission, true), arm(withAdmission, false)},
-		Prices: &Prices{BookingMicros: 50, RefusalMicros: 25},
+		Closed: []*Closed{{Bookings: 1000, BookingMicros: 50, RefusalMicros: 25}},
 	}
 	r.summarize()
 	r.check()
@@ -233,11 +234,11 @@ func TestChecks(t *testing.T) {
 		t.Errorf("good report: %v", r.Checks)
 	}
 	for what, spoil := range map[string]func(r *Report, a *Arm){
-		"goodput at 10 times": func(_ *Report, a *Arm) { a.at(10).Goodput = 850 },
+		"goodput at 10 times": func(_ *Report, a *Arm) { a.at(10).OfCapacity = 0.85 },
 		"p99 of who is":       func(_ *Report, a *Arm) { a.at(10).P99Millis = 50 },
 		"goodput 5 s after":   func(_ *Report, a *Arm) { a.Rounds[0].Fall.Share = 0.94 },
 		"bookings 5 s after":  func(_ *Report, a *Arm) { a.Rounds[0].Storm.Known = false },
-		"server CPU of a":     func(r *Report, _ *Arm) { r.Prices.RefusalMicros = 31 },
+		"server CPU of a":     func(r *Report, _ *Arm) { r.Closed[0].RefusalMicros = 31 },
 		"runs in which the":   func(_ *Report, a *Arm) { a.Rounds[0].Steps[0].Invalid = "late" },
 	} {
 		r := sample()

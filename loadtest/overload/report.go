@@ -22,9 +22,8 @@ type Report struct {
 	Cores    int       `json:"cores"`
 	Share    float64   `json:"cpu_share"` // of one CPU that a server had
 	Settings Settings  `json:"settings"`
-	Capacity float64   `json:"capacity"` // bookings/s in a closed loop, without admission
+	Closed   []*Closed `json:"closed"` // of each round
 	Arms     []*Arm    `json:"arms"`
-	Prices   *Prices   `json:"prices,omitempty"`
 	Checks   []Check   `json:"checks"`
 }
 
@@ -35,7 +34,7 @@ type Settings struct {
 	AfterSeconds       float64 `json:"after_seconds"`
 	PatienceSeconds    float64 `json:"patience_seconds"`
 	ConnectWaitSeconds float64 `json:"connect_wait_seconds"`
-	Connections        int     `json:"connections"`
+	Connections        int     `json:"connections"` // 0: in proportion to the capacity
 }
 
 // Arm is one of the servers that are compared.
@@ -67,13 +66,14 @@ type Measured struct {
 // are of the whole run. Of rounds together rates and times are the medians, the
 // rest are sums, and of lateness and connections the most.
 type Step struct {
-	Multiple  float64          `json:"multiple"`
-	Offered   float64          `json:"offered"`
-	Goodput   float64          `json:"goodput"` // booked within 2 s of being due
-	P50Millis float64          `json:"p50_ms"`  // from due to booked
-	P99Millis float64          `json:"p99_ms"`
-	Outcomes  map[string]int64 `json:"outcomes"` // by status and code, or what failed
-	Booked    int64            `json:"booked"`
+	Multiple   float64          `json:"multiple"`
+	Offered    float64          `json:"offered"`
+	Goodput    float64          `json:"goodput"`     // booked within 2 s of being due
+	OfCapacity float64          `json:"of_capacity"` // goodput
+	P50Millis  float64          `json:"p50_ms"`      // from due to booked
+	P99Millis  float64          `json:"p99_ms"`
+	Outcomes   map[string]int64 `json:"outcomes"` // by status and code, or what failed
+	Booked     int64            `json:"booked"`
 	Measured
 }
 
@@ -131,13 +131,14 @@ func (r *Report) WriteJSON(w io.Writer) error {
 // WriteTable writes it for people.
 func (r *Report) WriteTable(w io.Writer) error {
 	t := &table{Writer: tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)}
-	t.line("capacity %.0f bookings/s, with %.3f of a CPU", r.Capacity, r.Share)
+	t.line("closed loops, with %.3f of a CPU:", r.Share)
+	for _, c := range r.Closed {
+		t.line("%s", c)
+	}
 	for _, a := range r.Arms {
-		t.arm(a, r.Capacity)
+		t.arm(a)
 	}
-	if r.Prices != nil {
-		t.prices(r)
-	}
+	t.shed(r)
 	t.line("")
 	for _, c := range r.Checks {
 		t.line("%s", c)
@@ -153,14 +154,14 @@ type table struct{ *tabwriter.Writer }
 
 func (t *table) line(format string, args ...any) { _, _ = fmt.Fprintf(t, format+"\n", args...) }
 
-func (t *table) arm(a *Arm, capacity float64) {
+func (t *table) arm(a *Arm) {
 	t.line("\n%s, medians of %d (in brackets the least and the most)", a.Name, len(a.Rounds))
 	t.line("offered\t/s\tgoodput/s\tof capacity\t\tp50 ms\tp99 ms\t\tserver CPU\tµs/booking\tloader late ms\t")
 	for _, s := range a.Steps {
-		goodputLeast, goodputMost := a.spread(s.Multiple, func(s *Step) float64 { return s.Goodput / capacity })
+		goodputLeast, goodputMost := a.spread(s.Multiple, func(s *Step) float64 { return s.OfCapacity })
 		p99Least, p99Most := a.spread(s.Multiple, func(s *Step) float64 { return s.P99Millis })
 		t.line("%gx\t%.0f\t%.0f\t%.2f\t(%.2f–%.2f)\t%.1f\t%.1f\t(%.0f–%.0f)\t%.4f\t%.1f\t%.2f\t",
-			s.Multiple, s.Offered, s.Goodput, s.Goodput/capacity, goodputLeast, goodputMost,
+			s.Multiple, s.Offered, s.Goodput, s.OfCapacity, goodputLeast, goodputMost,
 			s.P50Millis, s.P99Millis, p99Least, p99Most, s.ServerCPUSeconds/s.Seconds, s.microsEach(), s.LatenessP99Millis)
 	}
 	_ = t.Flush() // what follows has no columns
@@ -180,16 +181,21 @@ func (t *table) arm(a *Arm, capacity float64) {
 	}
 }
 
-// prices tells what refusing costs, and what it saves to shed below HTTP.
-func (t *table) prices(r *Report) {
-	t.line("\na booking costs the server %.1f µs of CPU, a refusal %.1f µs, in closed loops", r.Prices.BookingMicros, r.Prices.RefusalMicros)
-	s := r.Arms[len(r.Arms)-1].at(surge)
-	if s == nil {
+// shed tells what it saves to shed below HTTP.
+func (t *table) shed(r *Report) {
+	if len(r.Arms) == 0 {
+		return
+	}
+	arm := r.Arms[len(r.Arms)-1]
+	s := arm.at(surge)
+	_, refusal := r.prices()
+	if s == nil || refusal == 0 {
 		return
 	}
 	shed := s.Outcomes[openloop.Unconnected.String()]
-	t.line("at %gx %d of %d found no connection, at no cost to the server; to refuse them as well would take %.1f times its CPU",
-		s.Multiple, shed, s.ended(), float64(shed)*r.Prices.RefusalMicros/1e6/(r.Share*r.Settings.counted()*float64(len(r.Arms[0].Rounds))))
+	cpuSeconds := r.Share * r.Settings.counted() * float64(len(arm.Rounds))
+	t.line("\nat %gx %d of %d found no connection, at no cost to the server; to refuse them as well would take %.1f times its CPU",
+		s.Multiple, shed, s.ended(), float64(shed)*refusal/1e6/cpuSeconds)
 }
 
 func (s *Step) String() string {

@@ -40,12 +40,13 @@ func (a *Arm) spread(multiple float64, of func(*Step) float64) (least, most floa
 // summary is of one or more steps under one load.
 func summary(steps []*Step) *Step {
 	sum := &Step{
-		Multiple:  steps[0].Multiple,
-		Offered:   median(each(steps, func(s *Step) float64 { return s.Offered })),
-		Goodput:   median(each(steps, func(s *Step) float64 { return s.Goodput })),
-		P50Millis: median(each(steps, func(s *Step) float64 { return s.P50Millis })),
-		P99Millis: median(each(steps, func(s *Step) float64 { return s.P99Millis })),
-		Outcomes:  map[string]int64{},
+		Multiple:   steps[0].Multiple,
+		Offered:    median(each(steps, func(s *Step) float64 { return s.Offered })),
+		Goodput:    median(each(steps, func(s *Step) float64 { return s.Goodput })),
+		OfCapacity: median(each(steps, func(s *Step) float64 { return s.OfCapacity })),
+		P50Millis:  median(each(steps, func(s *Step) float64 { return s.P50Millis })),
+		P99Millis:  median(each(steps, func(s *Step) float64 { return s.P99Millis })),
+		Outcomes:   map[string]int64{},
 	}
 	for _, s := range steps {
 		sum.Booked += s.Booked
@@ -59,6 +60,25 @@ func summary(steps []*Step) *Step {
 		}
 	}
 	return sum
+}
+
+// capacity is the median of the rounds'.
+func (r *Report) capacity() (perSecond float64) {
+	var of []float64
+	for _, c := range r.Closed {
+		of = append(of, c.Bookings)
+	}
+	return median(of)
+}
+
+// prices are the medians of what a booking and a refusal cost the server, in
+// microseconds; 0 where that was not measured.
+func (r *Report) prices() (booking, refusal float64) {
+	var bookings, refusals []float64
+	for _, c := range r.Closed {
+		bookings, refusals = append(bookings, c.BookingMicros), append(refusals, c.RefusalMicros)
+	}
+	return median(bookings), median(refusals)
 }
 
 func each(steps []*Step, of func(*Step) float64) []float64 {

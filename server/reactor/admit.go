@@ -55,7 +55,7 @@ func (l *loop[A]) admit(c *conn, b []byte) bool {
 // comes from this machine without a client's address in it is its own.
 func (l *loop[A]) limited(c *conn, b []byte) time.Duration {
 	g := &l.guarding
-	if g.Limiter == nil {
+	if g.Limiter == nil || c.own {
 		return 0
 	}
 	client := g.Clients.Address(c.socket.Remote().Addr(), b)

@@ -26,7 +26,7 @@ import (
 // room for the next, and the loop always has its hands full.
 //
 // Whoever has waited for staleAfter is told to come back, a few each turn. A
-// refusal is not much cheaper than a booking, most of which is the network's,
+// refusal takes half of what a booking does, nearly all of it for the network,
 // and who is refused asks again: so no more are refused than that.
 //
 // lateAfter is well above what a loop that keeps up lets anybody wait. Were it
@@ -40,7 +40,7 @@ const (
 	calmAfter    = 100 * time.Millisecond // that fewer than turnMax have been in hand
 	staleAfter   = 10 * time.Second       // that somebody has waited who is told to come back
 
-	turnMax  = 64           // how many a loop that is behind serves before it looks for others
+	turnMax  = 48           // how many a loop that is behind serves before it looks for others
 	staleMax = turnMax / 16 // how many of those who are stale are answered a turn
 )
 

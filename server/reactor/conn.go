@@ -48,6 +48,7 @@ type conn struct {
 	ending   bool // to be closed when its answer is out
 	through  bool // a valid pass came over it
 	proxy    bool // it carries the requests of many
+	own      bool // it comes from this machine, and carries its own requests
 	resting  bool // in loop.rests
 	aged     bool // what it has to read may have lain there for long: in the listener's queue, or while it rested
 	closed   bool

@@ -381,6 +381,7 @@ func (l *loop[A]) adopt(s Socket) {
 	if g := &l.guarding; g.desk != nil && g.Limiter != nil {
 		c.proxy = g.Clients.Trusts(s.Remote().Addr())
 		c.hash = g.Limiter.Hash(s.Remote().Addr())
+		c.own = !c.proxy && s.Remote().Addr().Unmap().IsLoopback()
 	}
 	l.begin(c, reading)
 	l.conns[fd] = c
