@@ -17,13 +17,14 @@ import (
 //
 // Who is set aside has a turn whenever nobody else has: a crowd of a moment is
 // served to the last, in its order. Where the loop has been behind for
-// lastingFrom, until nobody is left aside, it keeps about turnMax in hand, so
-// that commits serve many, and no more, so that they are soon over: only whoever
-// is one too many is set aside. Of those aside the newest have a turn, up to
-// newestMax, when nobody else waits: a hiccup set them aside. All of them have,
-// the newest first, where for calmAfter there have been fewer in hand. That is
-// when the load has fallen back: in a load that lasts each who is served makes
-// room for the next, and the loop always has its hands full.
+// lastingFrom, until nobody is left aside, it keeps about turnMax waiting, so that
+// commits serve many, and no more, so that they are soon over: only whoever is one
+// too many is set aside. Of those aside the newest have a turn, up to newestMax,
+// when nobody else waits: a hiccup set them aside. All of them have, the newest
+// first, where on average fewer than turnMax are in hand, kept answers included.
+// That is when the load has fallen back: in a load that lasts each who is served
+// makes room for the next, and the loop has its hands full but for a moment behind
+// each commit.
 //
 // Whoever has waited for staleAfter is told to come back, a few each turn. A
 // refusal takes half of what a booking does, nearly all of it for the network,
@@ -35,9 +36,9 @@ import (
 const (
 	lateAfter    = 100 * time.Millisecond
 	lastingFrom  = time.Second            // that somebody has been aside without a break: this is no crowd of a moment
-	lastingAfter = 50 * time.Millisecond  // lateAfter from then on
-	newestMax    = 100 * time.Millisecond // that somebody has waited whom a hiccup set aside
-	calmAfter    = 100 * time.Millisecond // that fewer than turnMax have been in hand
+	lastingAfter = 20 * time.Millisecond  // lateAfter from then on
+	newestMax    = 50 * time.Millisecond  // that somebody has waited whom a hiccup set aside
+	averageOver  = 100 * time.Millisecond // how many are in hand
 	staleAfter   = 10 * time.Second       // that somebody has waited who is told to come back
 
 	turnMax  = 48           // how many a loop that is behind serves before it looks for others
@@ -48,9 +49,23 @@ const (
 type aside struct {
 	late    []*conn       // the oldest first
 	since   time.Duration // by the loop's clock: from when on late has not been empty
-	crowded time.Duration // by the loop's clock: when turnMax were in hand last
 	lasting bool          // late has not been empty for lastingFrom
 	behind  time.Duration // how long the oldest of late has waited; 0: there is none
+	hands
+}
+
+// hands is how many a loop has had in hand.
+type hands struct {
+	average float64       // over about averageOver
+	held    int           // when that was looked at last
+	looked  time.Duration // by the loop's clock: then
+}
+
+// weigh takes in how many there are in hand by now.
+func (h *hands) weigh(now time.Duration, inHand int) {
+	share := min(float64(now-h.looked)/float64(averageOver), 1)
+	h.average += share * (float64(h.held) - h.average)
+	h.held, h.looked = inHand, now
 }
 
 // pick chooses who of ready has a turn next.
@@ -61,9 +76,7 @@ func (l *loop[A]) pick() {
 	}
 	l.setAside()
 	l.dismiss()
-	if l.inHand() >= turnMax {
-		l.crowded = l.now
-	}
+	l.weigh(l.now, l.inHand())
 	if len(l.ready) == 0 {
 		l.catchUp(l.spare())
 	}
@@ -120,8 +133,8 @@ func (l *loop[A]) spare() int {
 	if !l.lasting {
 		return min(len(l.late), turnMax)
 	}
-	most := min(len(l.late), max(turnMax-1-l.inHand(), 0)) // with these it is not crowded
-	if l.now-l.crowded > calmAfter {
+	most := min(len(l.late), max(turnMax-1-l.inHand(), 0)) // with these it stays so
+	if l.average < turnMax {
 		return most
 	}
 	n := 0

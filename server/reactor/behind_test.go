@@ -131,14 +131,15 @@ func TestHandsFull(t *testing.T) {
 	}
 }
 
-// TestTimeToSpareBehindForLong: those aside have a turn where fewer have been in
-// hand for a while, the newest first, and no more of them than that it stays so.
-// Until then the loop rests.
+// TestTimeToSpareBehindForLong: those aside have a turn where on average fewer
+// than turnMax are in hand, the newest first, and no more of them than that it
+// stays so. Until then the loop rests.
 func TestTimeToSpareBehindForLong(t *testing.T) {
 	const kept = 10
 	l := queue(t, many(2*turnMax, newestMax)...)
 	l.late, l.ready = l.ready, nil
-	l.lasting, l.crowded = true, l.now-calmAfter
+	l.lasting = true
+	l.hands = hands{average: turnMax, held: turnMax, looked: l.now}
 	for range kept {
 		l.shelf.put()
 	}
@@ -146,10 +147,7 @@ func TestTimeToSpareBehindForLong(t *testing.T) {
 	if l.turn != 0 || l.waits() {
 		t.Fatalf("turns of %v, or the loop turns for nothing", l.whose())
 	}
-	l.now++
-	if !l.waits() {
-		t.Fatal("the loop rests while it has time to spare")
-	}
+	l.now += averageOver / 10
 	l.pick()
 	if want := numbers(2*turnMax-(turnMax-1-kept), 2*turnMax); !slices.Equal(l.whose(), want) || len(l.late) != 2*turnMax-len(want) {
 		t.Fatalf("%d aside, turns of %v, not %v", len(l.late), l.whose(), want)
@@ -160,8 +158,35 @@ func TestTimeToSpareBehindForLong(t *testing.T) {
 	for l.inHand() < turnMax {
 		l.shelf.put()
 	}
-	if l.pick(); l.turn != 0 || l.crowded != l.now || l.waits() {
+	if l.pick(); l.turn != 0 || l.waits() {
 		t.Fatalf("full hands, and turns of %v", l.whose())
+	}
+}
+
+// TestHandsOnAverage: a moment of full or empty hands says nothing, and how long
+// they were so counts, not how often that was looked at.
+func TestHandsOnAverage(t *testing.T) {
+	var h hands
+	now := time.Hour
+	full, empty := 2*turnMax, 0
+	for range 10 {
+		h.weigh(now, full)
+		now += 4 * averageOver / 5
+		h.weigh(now, empty) // behind a commit
+		h.weigh(now, empty)
+		now += averageOver / 5
+	}
+	if h.average < 1.5*turnMax {
+		t.Fatalf("full hands but for moments are %g on average", h.average)
+	}
+	for range 10 {
+		h.weigh(now, empty)
+		now += 4 * averageOver / 5
+		h.weigh(now, full)
+		now += averageOver / 5
+	}
+	if h.average > 0.5*turnMax {
+		t.Fatalf("empty hands but for moments are %g on average", h.average)
 	}
 }
 
@@ -170,7 +195,8 @@ func TestTimeToSpareBehindForLong(t *testing.T) {
 func TestSetAsideByAHiccup(t *testing.T) {
 	l := queue(t, newestMax, newestMax, newestMax-1, lastingAfter)
 	l.late, l.ready = l.ready, nil
-	l.lasting, l.crowded = true, l.now
+	l.lasting = true
+	l.hands = hands{average: turnMax, held: turnMax, looked: l.now}
 	if !l.waits() {
 		t.Fatal("the loop rests while it has time to spare")
 	}
@@ -205,7 +231,7 @@ func TestStaleAreToldToComeBack(t *testing.T) {
 		}
 		l.late = append(l.late, &conn{fd: pair[0], ready: l.now - waited, queued: true, readable: true, proxy: true})
 	}
-	l.crowded = l.now
+	l.hands = hands{average: 2 * turnMax, held: turnMax, looked: l.now}
 	answer := make([]byte, 1024)
 	for turn, told := range []int{staleMax, staleMax + 1} {
 		l.pick()
