@@ -15,6 +15,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"weir/core/event"
+	"weir/loadtest/stats"
 )
 
 // wholeBench is the first argument that makes this binary the bench itself.
@@ -90,7 +91,7 @@ func checkSection(t *testing.T, s *Section, table string) {
 			if s.Name == "memory" || strings.HasPrefix(f.Name, "on disk") { // once is enough: it hardly varies
 				rounds = 1
 			}
-			if len(f.Rounds) != rounds || f.Median < 0 || f.Median != median(f.Rounds) {
+			if len(f.Rounds) != rounds || f.Median < 0 || f.Median != stats.Median(f.Rounds) {
 				t.Errorf("%s, %s, %s: %v, median %v", s.Name, c.Name, f.Name, f.Rounds, f.Median)
 			}
 		}
@@ -213,17 +214,6 @@ func TestRefusedOrBookedTakesNothingElse(t *testing.T) {
 	} {
 		if err := refusedOrBooked(0, c.status, []byte(c.body)); (err == nil) != c.passes {
 			t.Errorf("%+v: %v", c, err)
-		}
-	}
-}
-
-func TestMedian(t *testing.T) {
-	for _, c := range []struct {
-		of   []float64
-		want float64
-	}{{nil, 0}, {[]float64{3}, 3}, {[]float64{9, 1, 5}, 5}, {[]float64{4, 1, 2, 9}, 3}} {
-		if got := median(c.of); got != c.want {
-			t.Errorf("median of %v: %v, want %v", c.of, got, c.want)
 		}
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"weir/loadtest/stats"
 )
 
 // Report is the file that a bench writes.
@@ -93,22 +95,12 @@ func (c *Case) add(name, unit string, value float64) {
 func (s *Section) summarize() {
 	for _, c := range s.Cases {
 		for _, f := range c.Figures {
-			f.Median = median(f.Rounds)
+			f.Median = stats.Median(f.Rounds)
 		}
 	}
 	for _, g := range s.Goals {
 		g.compare(s)
 	}
-}
-
-// median of some values; of an even number the mean of the two in the middle.
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	if n == 0 {
-		return 0
-	}
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
 // print writes the medians as a table: a line for each case, a column for each

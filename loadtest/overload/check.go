@@ -5,6 +5,8 @@ package overload
 import (
 	"fmt"
 	"slices"
+
+	"weir/loadtest/stats"
 )
 
 // Check is a threshold and whether it is kept.
@@ -115,7 +117,7 @@ func (a *Arm) recovered(of func(*Round) Recovery) (share float64, known bool) {
 		}
 		shares = append(shares, recovery.Share)
 	}
-	return median(shares), len(shares) > 0
+	return stats.Median(shares), len(shares) > 0
 }
 
 func (r *Report) invalid() (n int) {

@@ -11,6 +11,7 @@ import (
 
 	"weir/loadtest/loader"
 	"weir/loadtest/process"
+	"weir/loadtest/stats"
 )
 
 const (
@@ -64,7 +65,11 @@ func (r *runner) measureClosed(ctx context.Context) (err error) {
 }
 
 func (c *Closed) String() string {
-	return fmt.Sprintf("capacity %.0f bookings/s; a booking costs the server %.1f µs of CPU, a refusal %.1f µs", c.Bookings, c.BookingMicros, c.RefusalMicros)
+	text := fmt.Sprintf("capacity %.0f bookings/s; a booking costs the server %.1f µs of CPU", c.Bookings, c.BookingMicros)
+	if c.RefusalMicros == 0 {
+		return text
+	}
+	return text + fmt.Sprintf(", a refusal %.1f µs", c.RefusalMicros)
 }
 
 // connections is how many there may be at a time.
@@ -116,5 +121,5 @@ func (r *runner) closed(ctx context.Context, s *process.Server, lines string, st
 		rates = append(rates, result.PerSecond())
 		prices = append(prices, float64((after-before).Microseconds())/float64(result.Requests))
 	}
-	return median(rates), median(prices), nil
+	return stats.Median(rates), stats.Median(prices), nil
 }

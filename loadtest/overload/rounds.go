@@ -2,7 +2,11 @@
 
 package overload
 
-import "slices"
+import (
+	"slices"
+
+	"weir/loadtest/stats"
+)
 
 // summarize makes the steps of each arm of those of its rounds.
 func (r *Report) summarize() {
@@ -41,11 +45,11 @@ func (a *Arm) spread(multiple float64, of func(*Step) float64) (least, most floa
 func summary(steps []*Step) *Step {
 	sum := &Step{
 		Multiple:   steps[0].Multiple,
-		Offered:    median(each(steps, func(s *Step) float64 { return s.Offered })),
-		Goodput:    median(each(steps, func(s *Step) float64 { return s.Goodput })),
-		OfCapacity: median(each(steps, func(s *Step) float64 { return s.OfCapacity })),
-		P50Millis:  median(each(steps, func(s *Step) float64 { return s.P50Millis })),
-		P99Millis:  median(each(steps, func(s *Step) float64 { return s.P99Millis })),
+		Offered:    stats.Median(each(steps, func(s *Step) float64 { return s.Offered })),
+		Goodput:    stats.Median(each(steps, func(s *Step) float64 { return s.Goodput })),
+		OfCapacity: stats.Median(each(steps, func(s *Step) float64 { return s.OfCapacity })),
+		P50Millis:  stats.Median(each(steps, func(s *Step) float64 { return s.P50Millis })),
+		P99Millis:  stats.Median(each(steps, func(s *Step) float64 { return s.P99Millis })),
 		Outcomes:   map[string]int64{},
 	}
 	for _, s := range steps {
@@ -68,7 +72,7 @@ func (r *Report) capacity() (perSecond float64) {
 	for _, c := range r.Closed {
 		of = append(of, c.Bookings)
 	}
-	return median(of)
+	return stats.Median(of)
 }
 
 // prices are the medians of what a booking and a refusal cost the server, in
@@ -78,7 +82,7 @@ func (r *Report) prices() (booking, refusal float64) {
 	for _, c := range r.Closed {
 		bookings, refusals = append(bookings, c.BookingMicros), append(refusals, c.RefusalMicros)
 	}
-	return median(bookings), median(refusals)
+	return stats.Median(bookings), stats.Median(refusals)
 }
 
 func each(steps []*Step, of func(*Step) float64) []float64 {
@@ -87,14 +91,4 @@ func each(steps []*Step, of func(*Step) float64) []float64 {
 		values[i] = of(s)
 	}
 	return values
-}
-
-// median of some values; of an even number the mean of the two in the middle.
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	if n == 0 {
-		return 0
-	}
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
