@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	closedCallers = 128 // about as many as weir keeps in hand on two cores when it is asked for too much
+	closedCallers = 128 // some more than one loop keeps in hand when it is asked for too much
 	closedRounds  = 3
 	closedLength  = 2 * time.Second // at most, of a round
 	closedPeople  = 150_000

@@ -8,13 +8,14 @@
 //
 // # Method
 //
-//  1. Each server is a process with a data directory of its own, under a CPU
-//     quota (a control group) so small that one thread can offer twenty times
-//     what the server can do. Without the right to make a control group there
-//     is no run.
+//  1. Each server is a process with a data directory of its own, on one CPU and
+//     under a quota of it (a control group) so small that one thread can offer
+//     twenty times what the server can do. On several CPUs it would have a loop
+//     for each, of which the quota lets one run at a time, and as many more people
+//     in hand. Without the right to make a control group there is no run.
 //  2. Capacity is measured with a closed loop: bookings a second of weir as it is
-//     when 128 people always wait, about as many as it keeps in hand on two cores
-//     when it is asked for too much.
+//     when 128 people always wait, some more than one loop keeps in hand when it
+//     is asked for too much.
 //  3. Each booking is by another person with a pass, for a slot of many. It is
 //     due at a fixed rate. What is booked within two seconds of being due is
 //     goodput.

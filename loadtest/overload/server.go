@@ -36,12 +36,15 @@ func (r *runner) arms(ctx context.Context) ([]*Arm, error) {
 	return []*Arm{{Name: withoutAdmission, Args: []string{admissionFlag + "=off"}}, {Name: withAdmission}}, nil
 }
 
-// start starts a server with a data directory of its own. Not before it is
-// ready does the quota hold: a start is not what is measured.
-func (r *runner) start(ctx context.Context, args []string) (*process.Server, error) {
+// start starts a server on one CPU, with a data directory of its own. Not before
+// it is ready does the quota hold: a start is not what is measured.
+func (r *runner) start(ctx context.Context, args []string) (s *process.Server, err error) {
 	data := fmt.Sprintf("data-%d", r.started)
 	r.started++
-	s, err := process.Start(r.Binary, nil, append(r.stage.ServeArgs(data), args...)...)
+	err = onOneProcessor(func() (err error) {
+		s, err = process.Start(r.Binary, nil, append(r.stage.ServeArgs(data), args...)...)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

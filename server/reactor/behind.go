@@ -21,10 +21,10 @@ import (
 // commits serve many, and no more, so that they are soon over: only whoever is one
 // too many is set aside. Of those aside the newest have a turn, up to newestMax,
 // when nobody else waits: a hiccup set them aside. All of them have, the newest
-// first, where on average fewer than turnMax are in hand, kept answers included.
+// first, where on average fewer than calmMax are in hand, kept answers included.
 // That is when the load has fallen back: in a load that lasts each who is served
-// makes room for the next, and the loop has its hands full but for a moment behind
-// each commit.
+// makes room for the next, and nearly as many as wait for a turn wait for their
+// record, but for a moment behind each commit.
 //
 // Whoever has waited for staleAfter is told to come back, a few each turn. A
 // refusal takes half of what a booking does, nearly all of it for the network,
@@ -38,11 +38,12 @@ const (
 	lastingFrom  = time.Second            // that somebody has been aside without a break: this is no crowd of a moment
 	lastingAfter = 20 * time.Millisecond  // lateAfter from then on
 	newestMax    = 50 * time.Millisecond  // that somebody has waited whom a hiccup set aside
-	averageOver  = 100 * time.Millisecond // how many are in hand
+	averageOver  = 300 * time.Millisecond // how many are in hand
 	staleAfter   = 10 * time.Second       // that somebody has waited who is told to come back
 
-	turnMax  = 48           // how many a loop that is behind serves before it looks for others
-	staleMax = turnMax / 16 // how many of those who are stale are answered a turn
+	turnMax  = 48              // how many a loop that is behind serves before it looks for others
+	calmMax  = turnMax * 5 / 4 // how many a loop that keeps up has in hand at most
+	staleMax = turnMax / 16    // how many of those who are stale are answered a turn
 )
 
 // aside are those who have waited too long for a turn in order.
@@ -134,7 +135,7 @@ func (l *loop[A]) spare() int {
 		return min(len(l.late), turnMax)
 	}
 	most := min(len(l.late), max(turnMax-1-l.inHand(), 0)) // with these it stays so
-	if l.average < turnMax {
+	if l.average < calmMax {
 		return most
 	}
 	n := 0

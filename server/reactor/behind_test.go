@@ -132,14 +132,14 @@ func TestHandsFull(t *testing.T) {
 }
 
 // TestTimeToSpareBehindForLong: those aside have a turn where on average fewer
-// than turnMax are in hand, the newest first, and no more of them than that it
+// than calmMax are in hand, the newest first, and no more of them than that it
 // stays so. Until then the loop rests.
 func TestTimeToSpareBehindForLong(t *testing.T) {
 	const kept = 10
 	l := queue(t, many(2*turnMax, newestMax)...)
 	l.late, l.ready = l.ready, nil
 	l.lasting = true
-	l.hands = hands{average: turnMax, held: turnMax, looked: l.now}
+	l.hands = hands{average: calmMax, held: turnMax, looked: l.now}
 	for range kept {
 		l.shelf.put()
 	}
@@ -196,7 +196,7 @@ func TestSetAsideByAHiccup(t *testing.T) {
 	l := queue(t, newestMax, newestMax, newestMax-1, lastingAfter)
 	l.late, l.ready = l.ready, nil
 	l.lasting = true
-	l.hands = hands{average: turnMax, held: turnMax, looked: l.now}
+	l.hands = hands{average: calmMax, held: turnMax, looked: l.now}
 	if !l.waits() {
 		t.Fatal("the loop rests while it has time to spare")
 	}

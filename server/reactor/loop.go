@@ -19,9 +19,10 @@ import (
 const (
 	eventsMax = 128
 	unsentMax = 64 << 20 // bytes of answers that wait for their callers to read, all connections of a loop together
-	// servedMax is how many requests a loop serves before it lets others have
-	// the processor: the goroutine that writes the log, above all.
-	servedMax = 8
+	// servedMax is how many requests a loop serves, in about a millisecond, before
+	// it lets others have the processor: the goroutine that writes the log, above
+	// all, and on a single processor its commits are of no more than that.
+	servedMax = 32
 	// pollEvery is how long a loop goes on with what it has before it asks for
 	// more, so that it knows how long those who wait have been waiting.
 	pollEvery = time.Millisecond
