@@ -41,9 +41,9 @@ const (
 	averageOver  = 300 * time.Millisecond // how many are in hand
 	staleAfter   = 10 * time.Second       // that somebody has waited who is told to come back
 
-	turnMax  = 48              // how many a loop that is behind serves before it looks for others
+	turnMax  = 72              // how many a loop that is behind serves before it looks for others
 	calmMax  = turnMax * 5 / 4 // how many a loop that keeps up has in hand at most
-	staleMax = turnMax / 16    // how many of those who are stale are answered a turn
+	staleMax = turnMax / 24    // how many of those who are stale are answered a turn
 )
 
 // aside are those who have waited too long for a turn in order.
