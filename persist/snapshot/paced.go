@@ -7,14 +7,14 @@ import (
 )
 
 // paced is a file system whose files are written at a pace, each by itself,
-// until the context ends. So whatever Pebble writes by itself, flushes and
+// until the context ends. So whatever Pebble does by itself, flushes and
 // compactions, comes in small pieces with rests between them, and each piece
-// has room on the disk and the processors beside the log: a burst would delay
-// the log's sync and with it everybody who waits for it.
+// leaves room on the disk and the processors: a burst would delay the log's sync
+// and whoever serves, and with them everybody who waits.
 type paced struct {
 	vfs.FS
-	ctx            context.Context //nolint:containedctx // Pebble writes without one
-	bytesPerSecond int64           // 0: without rests
+	ctx  context.Context //nolint:containedctx // Pebble writes without one
+	pace Pace
 }
 
 func (p paced) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
@@ -26,10 +26,10 @@ func (p paced) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.File
 }
 
 func (p paced) file(file vfs.File, err error) (vfs.File, error) {
-	if err != nil || p.bytesPerSecond == 0 {
+	if err != nil || p.pace == (Pace{}) {
 		return file, err
 	}
-	return &pacedFile{File: file, ctx: p.ctx, pacer: NewPacer(Pace{BytesPerSecond: p.bytesPerSecond})}, nil
+	return &pacedFile{File: file, ctx: p.ctx, pacer: NewPacer(p.pace)}, nil
 }
 
 // Unwrap is that of vfs.FS.
@@ -45,7 +45,7 @@ type pacedFile struct {
 
 func (f *pacedFile) Write(b []byte) (int, error) {
 	n, err := f.File.Write(b)
-	if f.written += n; f.written >= restEvery {
+	if f.written += n; f.written >= blockSize { // a block was merged and compressed for it
 		_ = f.pacer.Rest(f.ctx, f.written) // at its end Pebble goes on without
 		f.written = 0
 	}

@@ -142,7 +142,7 @@ func (d *Dir) open(name string) (*database, error) {
 // openWith opens a store; one that is to be written is made where it is not
 // there, and written at that pace until ctx ends.
 func (d *Dir) openWith(ctx context.Context, name string, readOnly bool, pace Pace) (*database, error) {
-	db := &database{fuse: &fuse{FS: paced{d.fs, ctx, pace.BytesPerSecond}, alarm: d.alarm}, compact: newCompactions()}
+	db := &database{fuse: &fuse{FS: paced{d.fs, ctx, pace}, alarm: d.alarm}, compact: newCompactions()}
 	var err error
 	if db.DB, err = pebble.Open(d.store(name), db.options(readOnly)); err != nil {
 		return nil, errors.Join(err, db.fuse.blown())
