@@ -51,9 +51,10 @@
 // compactions run when they are told to, after the pages (compactions).
 //
 // A snapshot must not be felt by those who wait for the log. So all of it goes
-// in steps of some hundred kilobytes with rests between them: the copying and
-// the reading back by their share of a processor (Pacer), and what Pebble writes
-// by itself by its bytes (paced).
+// in steps of some hundred kilobytes at most with rests between them (Pacer): no
+// more than a share of a processor, and so many bytes a second. Pebble merges and
+// compresses on its own, block by block as it writes them; so its files rest
+// behind each (paced).
 //
 // # Not protected against
 //

@@ -21,10 +21,11 @@ import (
 // commits serve many, and no more, so that they are soon over: only whoever is one
 // too many is set aside. Of those aside the newest have a turn, up to newestMax,
 // when nobody else waits: a hiccup set them aside. All of them have, the newest
-// first, where on average fewer than calmMax are in hand, kept answers included.
-// That is when the load has fallen back: in a load that lasts each who is served
-// makes room for the next, and nearly as many as wait for a turn wait for their
-// record, but for a moment behind each commit.
+// first, when the load has fallen back: where on average fewer than calmMax are in
+// hand, kept answers included, or more connections are idle than that. In a load
+// that lasts, whoever is served makes room on a busy connection for the next; and
+// where others come over idle ones all the time, the newest aside have not waited
+// for long.
 //
 // Whoever has waited for staleAfter is told to come back, a few each turn. A
 // refusal takes half of what a booking does, nearly all of it for the network,
@@ -55,19 +56,23 @@ type aside struct {
 	hands
 }
 
-// hands is how many a loop has had in hand.
+// hands is how many a loop has had in hand, and how many connections were idle.
 type hands struct {
-	average float64       // over about averageOver
-	held    int           // when that was looked at last
-	looked  time.Duration // by the loop's clock: then
+	average, idlers float64       // over about averageOver
+	held, idled     int           // when that was looked at last: in hand, and idle
+	looked          time.Duration // by the loop's clock: then
 }
 
-// weigh takes in how many there are in hand by now.
-func (h *hands) weigh(now time.Duration, inHand int) {
+// weigh takes in how many there are by now.
+func (h *hands) weigh(now time.Duration, inHand, idle int) {
 	share := min(float64(now-h.looked)/float64(averageOver), 1)
 	h.average += share * (float64(h.held) - h.average)
-	h.held, h.looked = inHand, now
+	h.idlers += share * (float64(h.idled) - h.idlers)
+	h.held, h.idled, h.looked = inHand, idle, now
 }
+
+// calm tells whether the load has fallen back.
+func (h *hands) calm() bool { return h.average < calmMax || h.idlers > h.average }
 
 // pick chooses who of ready has a turn next.
 func (l *loop[A]) pick() {
@@ -77,7 +82,7 @@ func (l *loop[A]) pick() {
 	}
 	l.setAside()
 	l.dismiss()
-	l.weigh(l.now, l.inHand())
+	l.weigh(l.now, l.inHand(), l.unasked())
 	if len(l.ready) == 0 {
 		l.catchUp(l.spare())
 	}
@@ -129,13 +134,16 @@ func (l *loop[A]) lay(c *conn) {
 // inHand is how many wait for a turn or for their record.
 func (l *loop[A]) inHand() int { return len(l.ready) + int(l.shelf.n) }
 
+// unasked is how many connections want nothing from the loop.
+func (l *loop[A]) unasked() int { return l.open - l.rests.n - len(l.late) - l.inHand() }
+
 // spare is how many of those aside may have a turn where nobody else waits.
 func (l *loop[A]) spare() int {
 	if !l.lasting {
 		return min(len(l.late), turnMax)
 	}
 	most := min(len(l.late), max(turnMax-1-l.inHand(), 0)) // with these it stays so
-	if l.average < calmMax {
+	if l.calm() {
 		return most
 	}
 	n := 0

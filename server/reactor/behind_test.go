@@ -170,23 +170,54 @@ func TestHandsOnAverage(t *testing.T) {
 	now := time.Hour
 	full, empty := 2*turnMax, 0
 	for range 10 {
-		h.weigh(now, full)
+		h.weigh(now, full, empty)
 		now += 4 * averageOver / 5
-		h.weigh(now, empty) // behind a commit
-		h.weigh(now, empty)
+		h.weigh(now, empty, full) // behind a commit
+		h.weigh(now, empty, full)
 		now += averageOver / 5
 	}
 	if h.average < 1.5*turnMax {
 		t.Fatalf("full hands but for moments are %g on average", h.average)
 	}
+	if h.calm() {
+		t.Fatalf("%g idle connections on average make it calm", h.idlers)
+	}
 	for range 10 {
-		h.weigh(now, empty)
+		h.weigh(now, empty, full)
 		now += 4 * averageOver / 5
-		h.weigh(now, full)
+		h.weigh(now, full, empty)
 		now += averageOver / 5
 	}
 	if h.average > 0.5*turnMax {
 		t.Fatalf("empty hands but for moments are %g on average", h.average)
+	}
+	if !h.calm() {
+		t.Fatal("empty hands, and it is not calm")
+	}
+}
+
+// TestIdleConnectionsMakeItCalm: full hands are no overload while more
+// connections are idle. Who rests or is aside is not idle.
+func TestIdleConnectionsMakeItCalm(t *testing.T) {
+	const rests = 2 * turnMax
+	for _, want := range []bool{false, true} {
+		l := queue(t, many(rests, newestMax)...)
+		l.late, l.ready = l.ready, nil
+		l.lasting = true
+		for range turnMax / 2 {
+			l.shelf.put()
+		}
+		for range rests {
+			l.rest(&conn{}, restTick)
+		}
+		l.open = rests + len(l.late) + turnMax/2
+		if want {
+			l.open += 2*calmMax + 1
+		}
+		l.hands = hands{average: 2 * calmMax, held: 2 * calmMax, idled: l.unasked(), looked: l.now - averageOver}
+		if l.pick(); (l.turn > 0) != want {
+			t.Errorf("%d idle, %g of them on average; turns of %v", l.unasked(), l.idlers, l.whose())
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ const restSlots = 128
 type restWheel struct {
 	slots [restSlots][]*conn
 	at    int64 // tick whose slot was emptied last
+	n     int   // in slots; who was closed meanwhile is among them
 }
 
 // rest leaves c unread for about d.
@@ -22,6 +23,7 @@ func (l *loop[A]) rest(c *conn, d time.Duration) {
 	c.resting = true
 	slot := &l.rests.slots[(l.rests.at+min(ticks, restSlots-1))%restSlots]
 	*slot = append(*slot, c)
+	l.rests.n++
 }
 
 // rouse ends the rests that are over.
@@ -37,6 +39,7 @@ func (l *loop[A]) rouse() {
 				l.again(c)
 			}
 		}
+		l.rests.n -= len(*slot)
 		*slot = (*slot)[:0]
 	}
 }
