@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -11,9 +12,9 @@ import (
 	"weir/persist/wal"
 )
 
-// Snapshots and scrubbing may take this share of one processor. What is left is
-// the bookings'.
-const snapshotShare = 0.2
+// Snapshots and scrubbing may take this share of the processors, and of no more
+// than two. What is left is the bookings'.
+const snapshotShare = 0.1
 
 // replayedMany is how many records a start may have to replay, some tenths of a
 // second, before a snapshot is taken at once.
@@ -40,7 +41,7 @@ func (in *instance) keepSnapshots() error {
 	if log == nil {
 		return nil
 	}
-	pace := snapshot.Pace{BytesPerSecond: in.config.snapshotRate, Share: snapshotShare}
+	pace := snapshot.Pace{BytesPerSecond: in.config.snapshotRate, Share: snapshotShare * float64(min(runtime.GOMAXPROCS(0), 2))}
 	keeper, err := recovery.NewKeeper(in.config.data, log, in.engine, snapshot.Plan{
 		Every: in.config.snapshotEvery, AtStart: replayedMany, KeepLog: in.config.keepLog, VerifyEvery: scrubEvery,
 		MinFreeBytes: in.config.resumeFree, Pace: pace, Report: in.reportRound,
