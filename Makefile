@@ -92,11 +92,17 @@ bench-peers: bench-peers-needs ## Measure the same bookings at weir, Redis and P
 bench-peers-needs:
 	@.ci/need redis-server postgres:postgresql
 
+.PHONY: bench-loader
+bench-loader: ## Measure the load generator beside wrk at the same bare server; prints the ratio of requests a second
+	@.ci/need wrk
+	$(GO) test ./loadtest/openloop -run '^$$' -bench BesideWrk -benchtime 300000x -count 3 </dev/null
+
 .PHONY: overload
 # A control group with a CPU quota takes root.
 overload: ## Offer bookings at up to 20 times the capacity (root; OVERLOAD="-step 5s"); table, figures and pictures go to out/
 	@mkdir -p out
 	$(GO) run ./loadtest/overload/main $(OVERLOAD) </dev/null
+
 .PHONY: bench-recovery
 bench-recovery: ## Measure a start from snapshots beside Redis, and bookings while snapshots are taken
 	@.ci/need redis-server
