@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,6 +112,7 @@ type peers struct {
 	*field
 	weir     *target
 	entrants []*entrant
+	quiet    quiet
 }
 
 // entrant is a contender that runs.
@@ -170,6 +172,7 @@ func (f *peers) conclude(ctx context.Context, o *options, s *Section) error {
 	s.note("every answer was 201, and every peer's books agree with its answers; %d connections, %v a round and at most %d requests, each by another person",
 		o.connections, o.duration, o.requests)
 	s.note("spread: a random one of %d slots; hot: all at one slot, after %d people at the next", f.rules.SlotCount(), peersHotShare)
+	s.note("%v", &f.quiet)
 	s.note("server CPU is that of all processes of a contender: the front, the peer's server and what that started")
 	return nil
 }
@@ -274,7 +277,7 @@ func (f *peers) round(ctx context.Context, o *options, s *Section, n int) error 
 }
 
 func (f *peers) play(ctx context.Context, o *options, s *Section, sc *scenario, crowd *crowd, counts bool) error {
-	weir, err := f.weir.measureFor(ctx, o, crowd)
+	weir, err := f.turn(ctx, o, f.weir, crowd)
 	if err != nil {
 		return err
 	}
@@ -285,7 +288,7 @@ func (f *peers) play(ctx context.Context, o *options, s *Section, sc *scenario, 
 		if sc.hot && !e.hot {
 			continue
 		}
-		r, err := e.target.measureFor(ctx, o, crowd)
+		r, err := f.turn(ctx, o, e.target, crowd)
 		if err != nil {
 			return err
 		}
@@ -297,8 +300,12 @@ func (f *peers) play(ctx context.Context, o *options, s *Section, sc *scenario, 
 	return nil
 }
 
-// measureFor puts the crowd on the target, for as long as a round may take.
-func (t *target) measureFor(ctx context.Context, o *options, crowd *crowd) (round, error) {
+// turn puts the crowd on the target, for as long as a round may take, once all
+// are at rest.
+func (f *peers) turn(ctx context.Context, o *options, t *target, crowd *crowd) (round, error) {
+	if err := f.quiet.settle(ctx, f.pids()...); err != nil {
+		return round{}, fmt.Errorf("before %s: %w", t.name, err)
+	}
 	load := crowd.load(o)
 	load.Duration = o.duration
 	load.Timeout = 2 * requestTimeout // the front gives up first, and says why
@@ -307,6 +314,15 @@ func (t *target) measureFor(ctx context.Context, o *options, crowd *crowd) (roun
 		return round{}, fmt.Errorf("%s: %w", t.name, err)
 	}
 	return r, nil
+}
+
+// pids are the processes of all who take part.
+func (f *peers) pids() []int {
+	pids := slices.Clone(f.weir.pids)
+	for _, e := range f.entrants {
+		pids = append(pids, e.target.pids...)
+	}
+	return pids
 }
 
 // addPeerRound notes also what weir did and used in the same round: how many

@@ -1,0 +1,69 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"weir/loadtest/stats"
+)
+
+const (
+	settleWindow = 500 * time.Millisecond // that everybody has to be at rest
+	settleShare  = 0.1                    // of one core, which processes at rest may use for their timers
+	settleMax    = 2 * time.Minute
+)
+
+var errRestless = errors.New("the servers do not come to rest: something else has them work")
+
+// quiet sees to it that a turn begins when nobody has anything left to do. What
+// one server leaves behind, to be written, cleaned up or copied, would be paid
+// for by the next one.
+type quiet struct {
+	waited []float64 // seconds, each time
+}
+
+// settle waits until the system has written what it has to write, and the
+// processes, with all that they started, are at rest.
+func (q *quiet) settle(ctx context.Context, pids ...int) error {
+	began := time.Now()
+	unix.Sync()
+	ticks := time.NewTicker(settleWindow)
+	defer ticks.Stop()
+	before, err := usageOfTrees(pids...)
+	for err == nil {
+		select {
+		case <-ticks.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		var now usage
+		if now, err = usageOfTrees(pids...); err != nil {
+			break
+		}
+		if float64(now.since(before).cpu) <= settleShare*float64(settleWindow) {
+			q.waited = append(q.waited, time.Since(began).Seconds())
+			return nil
+		}
+		if time.Since(began) > settleMax {
+			return fmt.Errorf("%w for %v", errRestless, settleMax)
+		}
+		before = now
+	}
+	return fmt.Errorf("wait for rest: %w", err)
+}
+
+// String says how long was waited.
+func (q *quiet) String() string {
+	if len(q.waited) == 0 {
+		return "nobody was waited for"
+	}
+	return fmt.Sprintf("every turn began with all servers at rest and nothing left to be written: for that %.1f s were waited at the median, %.1f s at most",
+		stats.Median(q.waited), slices.Max(q.waited))
+}
