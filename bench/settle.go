@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -20,7 +19,7 @@ const (
 	settleMax    = 2 * time.Minute
 )
 
-var errRestless = errors.New("the servers do not come to rest: something else has them work")
+var errRestless = fmt.Errorf("the servers have not come to rest for %v", settleMax)
 
 // quiet sees to it that a turn begins when nobody has anything left to do. What
 // one server leaves behind, to be written, cleaned up or copied, would be paid
@@ -34,6 +33,8 @@ type quiet struct {
 func (q *quiet) settle(ctx context.Context, pids ...int) error {
 	began := time.Now()
 	unix.Sync()
+	ctx, cancel := context.WithTimeoutCause(ctx, settleMax, errRestless)
+	defer cancel()
 	ticks := time.NewTicker(settleWindow)
 	defer ticks.Stop()
 	before, err := usageOfTrees(pids...)
@@ -41,18 +42,13 @@ func (q *quiet) settle(ctx context.Context, pids ...int) error {
 		select {
 		case <-ticks.C:
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 		var now usage
-		if now, err = usageOfTrees(pids...); err != nil {
-			break
-		}
-		if float64(now.since(before).cpu) <= settleShare*float64(settleWindow) {
+		now, err = usageOfTrees(pids...)
+		if err == nil && float64(now.since(before).cpu) <= settleShare*float64(settleWindow) {
 			q.waited = append(q.waited, time.Since(began).Seconds())
 			return nil
-		}
-		if time.Since(began) > settleMax {
-			return fmt.Errorf("%w for %v", errRestless, settleMax)
 		}
 		before = now
 	}
