@@ -37,8 +37,8 @@ type tick struct {
 }
 
 const (
-	width, height           = 900.0, 260.0
-	left, right, top, below = 70.0, 20.0, 14.0, 34.0
+	width, height           = 900.0, 278.0
+	left, right, top, below = 70.0, 30.0, 24.0, 42.0 // what is outside of the axes: above is the unit, below are x and the key
 )
 
 var (
@@ -128,7 +128,7 @@ func (c *chart) drawAxes(b *strings.Builder, low, high float64) {
 	for _, t := range c.xTicks() {
 		fmt.Fprintf(b, `<text class="x" x="%.1f" y="%.1f">%s</text>`, c.xOf(t.at), height-below+16, html.EscapeString(t.name))
 	}
-	fmt.Fprintf(b, `<text class="unit" x="%.1f" y="%.1f">%s</text>`, left+4, top+6, html.EscapeString(c.Unit))
+	fmt.Fprintf(b, `<text class="unit" x="%.1f" y="%.1f">%s</text>`, left, top-10, html.EscapeString(c.Unit))
 }
 
 func (c *chart) xTicks() []tick {
@@ -164,7 +164,7 @@ func (c *chart) drawLine(b *strings.Builder, i int, low, high float64) {
 	b.WriteString(`"/>`)
 	at := left + 110 + 150*float64(i)
 	fmt.Fprintf(b, `<path fill="none" stroke="%s" stroke-width="2" stroke-dasharray="%s" d="M%.1f %.1fh26"/><text class="key" x="%.1f" y="%.1f">%s</text>`,
-		colours[i%len(colours)], dashes[i%len(dashes)], at, height-4, at+30, height-1, html.EscapeString(l.name))
+		colours[i%len(colours)], dashes[i%len(dashes)], at, height-9, at+30, height-5, html.EscapeString(l.name))
 }
 
 // figure writes a number short: 1200 is 1.2k.

@@ -13,10 +13,24 @@ import (
 var pageSource string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
+	"count":   count,
 	"ms":      func(v float64) string { return fmt.Sprintf("%.2f", v) },
 	"mega":    func(v float64) string { return fmt.Sprintf("%.0f", v/1e6) },
 	"percent": func(n, of int64) string { return fmt.Sprintf("%.2f", 100*share(n, of)) },
 }).Parse(pageSource))
+
+// count writes a whole number that is not negative, with a comma between
+// thousands.
+func count(v any) string {
+	if f, ok := v.(float64); ok {
+		v = int64(math.Round(f))
+	}
+	digits := fmt.Sprint(v)
+	for at := len(digits) - 3; at > 0; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return digits
+}
 
 // HTML writes the report as one page that needs nothing else.
 func (r *Report) HTML(to io.Writer) error {

@@ -170,3 +170,11 @@ func TestRoundSteps(t *testing.T) {
 		}
 	}
 }
+
+func TestCount(t *testing.T) {
+	for v, want := range map[any]string{0: "0", int64(999): "999", 1000: "1,000", uint64(1234567): "1,234,567", 315818.6: "315,819"} {
+		if got := count(v); got != want {
+			t.Errorf("count of %v is %q, want %q", v, got, want)
+		}
+	}
+}
