@@ -11,9 +11,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"text/tabwriter"
 	"time"
+
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+	"golang.org/x/text/number"
 
 	"weir/loadtest/stats"
 )
@@ -165,18 +168,7 @@ func readable(v float64) string {
 	if math.Abs(v) < 1000 {
 		return strconv.FormatFloat(v, 'g', 4, 64)
 	}
-	digits := strconv.FormatFloat(math.Abs(v), 'f', 0, 64)
-	var grouped strings.Builder
-	if v < 0 {
-		grouped.WriteByte('-')
-	}
-	for i, digit := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 {
-			grouped.WriteByte(',')
-		}
-		grouped.WriteRune(digit)
-	}
-	return grouped.String()
+	return message.NewPrinter(language.English).Sprint(number.Decimal(v, number.MaxFractionDigits(0)))
 }
 
 // write puts the report into a file, whole or not at all; "" writes none.

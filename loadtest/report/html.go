@@ -7,6 +7,10 @@ import (
 	"io"
 	"math"
 	"slices"
+
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+	"golang.org/x/text/number"
 )
 
 //go:embed page.html
@@ -19,17 +23,9 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"percent": func(n, of int64) string { return fmt.Sprintf("%.2f", 100*share(n, of)) },
 }).Parse(pageSource))
 
-// count writes a whole number that is not negative, with a comma between
-// thousands.
+// count writes a number whole, with a comma between thousands.
 func count(v any) string {
-	if f, ok := v.(float64); ok {
-		v = int64(math.Round(f))
-	}
-	digits := fmt.Sprint(v)
-	for at := len(digits) - 3; at > 0; at -= 3 {
-		digits = digits[:at] + "," + digits[at:]
-	}
-	return digits
+	return message.NewPrinter(language.English).Sprint(number.Decimal(v, number.MaxFractionDigits(0)))
 }
 
 // HTML writes the report as one page that needs nothing else.
