@@ -19,7 +19,7 @@ const (
 	settleMax    = 2 * time.Minute
 )
 
-var errRestless = fmt.Errorf("the servers have not come to rest for %v", settleMax)
+var errRestless = fmt.Errorf("the servers and the disk have not come to rest for %v", settleMax)
 
 // quiet sees to it that a turn begins when nobody has anything left to do. What
 // one server leaves behind, to be written, cleaned up or copied, would be paid
@@ -32,9 +32,18 @@ type quiet struct {
 // processes, with all that they started, are at rest.
 func (q *quiet) settle(ctx context.Context, pids ...int) error {
 	began := time.Now()
-	unix.Sync()
 	ctx, cancel := context.WithTimeoutCause(ctx, settleMax, errRestless)
 	defer cancel()
+	written := make(chan struct{})
+	go func() { // nothing can stop it on a disk that hangs: it ends with the run, then
+		unix.Sync()
+		close(written)
+	}()
+	select {
+	case <-written:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	ticks := time.NewTicker(settleWindow)
 	defer ticks.Stop()
 	before, err := usageOfTrees(pids...)
@@ -55,11 +64,8 @@ func (q *quiet) settle(ctx context.Context, pids ...int) error {
 	return fmt.Errorf("wait for rest: %w", err)
 }
 
-// String says how long was waited.
+// String says how long was waited, which was at least once.
 func (q *quiet) String() string {
-	if len(q.waited) == 0 {
-		return "nobody was waited for"
-	}
 	return fmt.Sprintf("every turn began with all servers at rest and nothing left to be written: for that %.1f s were waited at the median, %.1f s at most",
 		stats.Median(q.waited), slices.Max(q.waited))
 }
